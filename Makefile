@@ -1,0 +1,30 @@
+# One entry point for everything: see docs/development.md. Recipes stay one line; logic lives in scripts/ and devcluster/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+MEMBERS := api operator server sandbox devcluster
+
+.PHONY: help venv lock lint format unit integration e2e test demo demo-down images cluster-up cluster-down bench crds docs
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+venv: $(VENV)/.ready ## the virtual environment, from the hash-locked requirements
+$(VENV)/.ready: requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
+	@bash scripts/venv.sh $(VENV) $(MEMBERS)
+
+lock: ## lock requirements/*.in again, with hashes
+	@for f in requirements/*.in; do uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url --python-version 3.11 $$f -o $${f%.in}.txt; done
+
+crds: venv ## write crds/ and the chart's copy from the models
+	@$(PY) -m mcp_optimizer_api.crd crds charts/mcp-operator/files/crds
+
+lint: venv ## ruff, mypy strict, import contracts, file lengths, generated files up to date
+	@bash scripts/lint.sh $(PY)
+
+format: venv ## let ruff fix what it can
+	@$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
+
+unit: venv ## tests without I/O
+	@$(PY) -m pytest tests/unit

@@ -1,0 +1,1 @@
+"""The contract between the rooms: pydantic models without I/O."""

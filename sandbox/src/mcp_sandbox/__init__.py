@@ -1,0 +1,1 @@
+"""Programs that run inside Pods nobody trusts: standard library only."""

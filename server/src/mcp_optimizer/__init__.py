@@ -1,0 +1,1 @@
+"""The data plane behind an MCPOptimizer."""
