@@ -1,0 +1,132 @@
+"""The sandbox job protocol, version 1: frames on one TCP connection that the server opens to the agent in a warm Pod.
+
+A frame is a 4-byte big-endian length followed by that many bytes of UTF-8 JSON, an object with a `type`. The server sends exactly one
+`start`, then `callResult` for each `call`, and may send `cancel`. The agent answers `accepted` or `rejected` to `start`, then any number
+of `call` and `output`, then exactly one `result`, then closes and ends its Pod. The first valid `start` latches the Pod for ever; a
+`start` with the same job id from a second connection is rejected with 409 like any other.
+"""
+
+import hashlib
+import hmac
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .base import Document
+
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+
+
+def pod_token(pool_key: bytes, pod_name: str) -> str:
+    """The token that proves to the Pod `pod_name` that the caller may use the pool: HMAC-SHA256, hexadecimal."""
+    return hmac.new(pool_key, pod_name.encode(), hashlib.sha256).hexdigest()
+
+
+def token_digest(token: str) -> str:
+    """What the Pod knows of its token: SHA-256, hexadecimal."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class JobLimits(Document):
+    """Bounds the agent enforces on one job."""
+
+    timeout_seconds: float
+    max_processes: int
+    memory_bytes: int
+    """Address space of the job; the container's limit is the backstop."""
+    max_calls: int
+    max_output_bytes: int
+    """Of stdout and of stderr, each."""
+    max_result_bytes: int
+
+
+class Start(Document):
+    """Server to agent: run this code. `code` and `params` are data; nothing of them is ever spliced into source or argv."""
+
+    type: Literal["start"] = "start"
+    version: Literal[1] = 1
+    token: str
+    job: str
+    code: str
+    params: dict[str, Any] = Field(default={})
+    limits: JobLimits
+
+
+class CallError(Document):
+    """Why a tool call failed: `code` as in the meta-tools' envelope (400, 403, 404, 408, 429, 500, 502)."""
+
+    code: int
+    message: str
+
+
+class CallResult(Document):
+    """Server to agent: answer to the call with the same `seq`. Exactly one of `value` and `error` counts, told by `ok`."""
+
+    type: Literal["callResult"] = "callResult"
+    seq: int
+    ok: bool
+    value: Any = None
+    error: CallError | None = None
+
+
+class Cancel(Document):
+    """Server to agent: stop the job. Closing the connection means the same."""
+
+    type: Literal["cancel"] = "cancel"
+
+
+class Accepted(Document):
+    """Agent to server: the Pod is yours."""
+
+    type: Literal["accepted"] = "accepted"
+    job: str
+
+
+class Rejected(Document):
+    """Agent to server: 400 malformed start, 401 wrong token, 409 taken already."""
+
+    type: Literal["rejected"] = "rejected"
+    code: Literal[400, 401, 409]
+    message: str
+
+
+class Call(Document):
+    """Agent to server: the job calls `tool` ("server.tool")."""
+
+    type: Literal["call"] = "call"
+    seq: int
+    tool: str
+    arguments: dict[str, Any] = Field(default={})
+
+
+class Output(Document):
+    """Agent to server: the job printed. `data` is text; bytes that are no UTF-8 are replaced."""
+
+    type: Literal["output"] = "output"
+    stream: Literal["stdout", "stderr"]
+    data: str
+
+
+class JobError(Document):
+    """Why a job did not succeed. `kind`: exception | timeout | memory | killed | cancelled | result_too_large | result_not_json."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+class Result(Document):
+    """Agent to server: the end. `stdout_truncated`/`stderr_truncated` count bytes dropped beyond the limit."""
+
+    type: Literal["result"] = "result"
+    ok: bool
+    value: Any = None
+    error: JobError | None = None
+    calls: int = 0
+    duration_ms: float
+    stdout_truncated: int = 0
+    stderr_truncated: int = 0
+
+
+AgentFrame = Annotated[Accepted | Rejected | Call | Output | Result, Field(discriminator="type")]
+ServerFrame = Annotated[Start | CallResult | Cancel, Field(discriminator="type")]

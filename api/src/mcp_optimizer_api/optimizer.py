@@ -1,0 +1,140 @@
+"""MCPOptimizer: the one endpoint that a team's agents connect to."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Resource
+from .pods import Autoscaling, LabelSelector, LocalReference, ObjectName, Quantity, Resources
+from .status import Condition
+
+
+class Servers(Resource):
+    """Which MCPServers are federated."""
+
+    selector: LabelSelector = Field(default=LabelSelector(), description="Labels of the MCPServers; empty selects all of the namespace.")
+
+
+class Search(Resource):
+    """How tools are found."""
+
+    limit: int = Field(default=8, ge=1, le=50, description="Hits that one discover call returns unless it asks for fewer.")
+
+
+class SandboxResources(Resource):
+    """Upper bounds of one job; requests are smaller, so that warm Pods cost little."""
+
+    cpu: Quantity = Field(default="500m", description="CPU limit of one job.")
+    memory: Quantity = Field(default="512Mi", description="Memory limit of one job, its files included.")
+
+
+class SandboxPool(Resource):
+    """How many sandbox Pods are kept."""
+
+    min: int = Field(default=2, ge=0, le=500, description="Warm Pods kept ready for the next jobs.")
+    max: int = Field(default=20, ge=0, le=1000, description="Sandbox Pods at once, warm and busy. 0 switches execute_code off.")
+
+
+class Sandbox(Resource):
+    """Where execute_code runs: a fresh Pod for each job."""
+
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="Image of the sandbox; must contain the job agent. Default: the operator's.",
+    )
+    runtime_class_name: ObjectName | None = Field(
+        default=None, description="RuntimeClass of the Pods, for example gvisor. A missing one refuses jobs."
+    )
+    timeout_seconds: int = Field(default=30, ge=1, le=3600, description="Wall-clock limit of one job.")
+    resources: SandboxResources = Field(default=SandboxResources(), description="Upper bounds of one job.")
+    disk_limit: Quantity = Field(default="100Mi", description="Size of the job's scratch directory, which is memory.")
+    max_processes: int = Field(default=50, ge=1, le=1000, description="Processes and threads of one job.")
+    max_concurrent: int = Field(default=50, ge=1, le=1000, description="Jobs at once per server replica; more wait, then get an error.")
+    pool: SandboxPool = Field(default=SandboxPool(), description="How many Pods are kept.")
+
+
+class NetworkPolicySettings(Resource):
+    """NetworkPolicies around the server and its sandboxes."""
+
+    enabled: bool = Field(default=True, description="Restrict who reaches the server. Sandboxes are always isolated.")
+
+
+class MCPOptimizerSpec(Resource):
+    """What is wanted."""
+
+    replicas: int = Field(default=1, ge=0, le=1000, description="Server Pods. With autoscaling: the initial number only.")
+    autoscaling: Autoscaling = Field(default=Autoscaling(), description="Horizontal autoscaling of the server Pods.")
+    servers: Servers = Field(default=Servers(), description="Which MCPServers are federated.")
+    mode: Literal["hybrid", "code_execution", "mcp_only"] = Field(
+        default="hybrid",
+        description="hybrid: discover, execute and execute_code. code_execution: discover and execute_code. mcp_only: every tool, unchanged.",
+    )
+    search: Search = Field(default=Search(), description="How tools are found.")
+    sandbox: Sandbox = Field(default=Sandbox(), description="Where execute_code runs.")
+    resources: Resources | None = Field(
+        default=None, description="Of the server container. Default: 100m CPU and 128Mi requested, 512Mi limit."
+    )
+    image_pull_secrets: list[LocalReference] = Field(default=[], max_length=10, description="Secrets to pull the images with.")
+    network_policy: NetworkPolicySettings = Field(default=NetworkPolicySettings(), description="NetworkPolicies around the server.")
+    paused: bool = Field(default=False, description="Leave the children as they are until false again.")
+
+
+class FederatedServer(Resource):
+    """One MCPServer as the data plane sees it."""
+
+    name: str = Field(max_length=253, description="Name of the MCPServer.")
+    ready: bool = Field(description="Its tools can be called.")
+    tools: int = Field(ge=0, description="Number of its tools.")
+    message: str | None = Field(default=None, max_length=256, description="Why it is not ready.")
+
+
+class ServerTotals(Resource):
+    """The federation in numbers."""
+
+    total: int = Field(default=0, description="MCPServers selected.")
+    ready: int = Field(default=0, description="MCPServers whose tools can be called.")
+    tools: int = Field(default=0, description="Tools behind the endpoint.")
+
+
+class SandboxCounts(Resource):
+    """Sandbox Pods by state."""
+
+    target: int = Field(default=0, description="Warm Pods wanted.")
+    warm: int = Field(default=0, description="Ready for a job.")
+    starting: int = Field(default=0, description="Not ready yet.")
+    busy: int = Field(default=0, description="Running a job.")
+
+
+class Metrics(Resource):
+    """Aggregates over all server Pods, rounded; the exact series are in Prometheus."""
+
+    window_seconds: int = Field(description="Time span that rates and percentiles cover.")
+    calls_per_second: float = Field(description="Tool calls and meta-tool calls.")
+    error_percent: float = Field(description="Share of calls that failed.")
+    p50_ms: float | None = Field(default=None, description="Median latency at the server, bucket-interpolated.")
+    p95_ms: float | None = Field(default=None, description="95th percentile of latency, bucket-interpolated.")
+    tokens_baseline: int = Field(description="Tokens that listing every tool directly would have cost clients so far.")
+    tokens_served: int = Field(description="Tokens of the definitions and discovery results that were served so far.")
+    tokens_saved_percent: float | None = Field(default=None, description="1 - served / baseline.")
+    token_method: str = Field(max_length=64, description="How tokens were counted.")
+
+
+class MCPOptimizerStatus(Resource):
+    """What is there."""
+
+    observed_generation: int | None = Field(default=None, ge=0, description="metadata.generation this status speaks of.")
+    conditions: Annotated[
+        list[Condition], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
+    ] = Field(default=[], description="What holds and what does not, with reasons.")
+    replicas: int = Field(default=0, description="Server Pods that exist.")
+    ready_replicas: int = Field(default=0, description="Server Pods that are ready.")
+    selector: str | None = Field(default=None, max_length=1024, description="Label selector of the server Pods, for the scale subresource.")
+    endpoint: str | None = Field(default=None, max_length=1024, description="URL that MCP clients of the cluster use.")
+    totals: ServerTotals = Field(default=ServerTotals(), description="The federation in numbers.")
+    servers: list[FederatedServer] = Field(
+        default=[], max_length=100, description="The first 100 federated servers, those in trouble first."
+    )
+    sandboxes: SandboxCounts = Field(default=SandboxCounts(), description="Sandbox Pods by state.")
+    metrics: Metrics | None = Field(default=None, description="Aggregates over all server Pods.")

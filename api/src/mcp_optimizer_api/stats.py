@@ -1,0 +1,82 @@
+"""What a server Pod reports on its management port: `GET /stats` (this document) and `GET /events` (one `SandboxEvent` per line).
+
+All counters are totals since the Pod started; the reader takes differences.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Document
+
+LATENCY_BOUNDS_MS: tuple[float, ...] = (
+    0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000, 10000, 30000,
+)  # fmt: skip
+TOKEN_METHOD = "utf8-bytes/4"
+
+
+class Histogram(Document):
+    """Counts per bucket (not cumulative over buckets); `counts` has one entry more than `bounds_ms` for everything above."""
+
+    bounds_ms: tuple[float, ...] = LATENCY_BOUNDS_MS
+    counts: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS_MS) + 1)
+
+
+class UpstreamStats(Document):
+    """One federated server as this Pod sees it."""
+
+    name: str
+    ready: bool
+    tools: int = 0
+    catalogue_hash: str = ""
+    error: str | None = None
+
+
+class TokenStats(Document):
+    """Tokens of definitions: `baseline` if each tools/list had listed every tool, `served` what lists and discover results really had."""
+
+    method: str = TOKEN_METHOD
+    baseline: int = 0
+    served: int = 0
+
+
+class SandboxStats(Document):
+    """Jobs of this Pod since it started."""
+
+    warm_seen: int = 0
+    busy: int = 0
+    jobs: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    lost: int = 0
+    refused: int = 0
+    conflicts: int = 0
+
+
+class ServerStats(Document):
+    """Everything one server Pod reports. Schema version 1."""
+
+    version: Literal[1] = 1
+    pod: str
+    started_at: float
+    """Unix time in seconds."""
+    config_hash: str
+    """SHA-256 of the config document in force, hexadecimal; empty before the first."""
+    calls: int = 0
+    errors: int = 0
+    latency: Histogram = Histogram()
+    tokens: TokenStats = TokenStats()
+    upstreams: list[UpstreamStats] = Field(default=[])
+    sandbox: SandboxStats = SandboxStats()
+
+
+class SandboxEvent(Document):
+    """A line of `GET /events`: tells the operator of a claim before the kubelet does, so that the refill starts at once.
+
+    `ping` is sent every 10 s on an idle stream, with empty names.
+    """
+
+    type: Literal["claimed", "finished", "ping"]
+    pod: str = ""
+    uid: str = ""
