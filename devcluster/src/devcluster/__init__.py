@@ -1,1 +1,1 @@
-"""A Kubernetes cluster for development and tests: existing, kind, or plain local processes."""
+"""A Kubernetes cluster for development and tests: one the user names, kind, or plain processes on this machine."""

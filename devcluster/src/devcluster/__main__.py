@@ -1,0 +1,105 @@
+"""`python -m devcluster`: see docs/devcluster.md. Progress goes to stderr; stdout carries only what a script wants to read."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from devcluster import boot, toolchain
+from devcluster.control_plane_only import ControlPlaneOnly
+from devcluster.errors import ClusterError
+from devcluster.layout import Layout
+from devcluster.progress import Progress
+from devcluster.provider import NAMES, Provider, choose, run
+
+
+def find_checkout(start: Path) -> Path:
+    """The checkout that contains this folder; the folder itself when there is none."""
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    return start
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m devcluster", description="A Kubernetes cluster for development and tests.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--control-plane-only", action="store_true", help="etcd, API server and controller-manager only: no root, no Pods")
+    common.add_argument("--provider", choices=NAMES, help="instead of $CLUSTER or the automatic choice")
+    common.add_argument("--name", help="several clusters per checkout (default: local, or control-plane)")
+    common.add_argument("--checkout", type=Path, default=None, help=argparse.SUPPRESS)
+    commands = top.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("up", "make the cluster ready; prints the kubeconfig's path last"),
+        ("down", "remove the cluster and every trace of it"),
+        ("kubeconfig", "print the kubeconfig's path"),
+        ("status", "print the state of every component"),
+    ):
+        commands.add_parser(name, parents=[common], help=text)
+    load = commands.add_parser("load", parents=[common], help="put images onto the node")
+    load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE.tar")
+    restart = commands.add_parser("restart", parents=[common], help="end one component of a local cluster and start it again")
+    restart.add_argument("component")
+    tool = commands.add_parser("tool", help="print the path of a built program, building it when needed")
+    tool.add_argument("tool", choices=[one.name for one in toolchain.TOOLS])
+    return top
+
+
+def layout_of(arguments: argparse.Namespace) -> Layout:
+    """The cluster's folder in the checkout."""
+    checkout = (arguments.checkout or find_checkout(Path.cwd())).resolve()
+    return Layout(checkout, arguments.name or ("control-plane" if arguments.control_plane_only else "local"))
+
+
+def provider_of(arguments: argparse.Namespace, layout: Layout, progress: Progress) -> Provider:
+    """The provider that the command line, the environment or this machine asks for."""
+    if arguments.control_plane_only:
+        return ControlPlaneOnly(layout, progress)
+    choose(named=arguments.provider, environ=os.environ, runner=run)
+    raise ClusterError("a full cluster is not available yet: use --control-plane-only")
+
+
+def shown(path: Path, checkout: Path) -> str:
+    """Relative to the checkout where possible: such a path can be shown and logged anywhere."""
+    return str(path.relative_to(checkout)) if path.is_relative_to(checkout) else str(path)
+
+
+def execute(arguments: argparse.Namespace) -> None:
+    """Run one command."""
+    progress = Progress()
+    if arguments.command == "tool":
+        print(toolchain.ensure([arguments.tool], progress) / arguments.tool)
+        return
+    layout = layout_of(arguments)
+    if arguments.command == "restart":
+        boot.restart(layout, arguments.component)
+        return
+    provider = provider_of(arguments, layout, progress)
+    if arguments.command == "up":
+        provider.up()
+        print(shown(provider.kubeconfig, layout.checkout))
+    elif arguments.command == "down":
+        provider.down()
+    elif arguments.command == "load":
+        provider.load(arguments.archives)
+    elif arguments.command == "kubeconfig":
+        print(shown(provider.kubeconfig, layout.checkout))
+    else:
+        for name, state in provider.status().items():
+            print(f"{name}\t{state}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 1 with one clear message when something the user can act on is wrong."""
+    try:
+        execute(parser().parse_args(argv))
+    except ClusterError as error:
+        print(f"devcluster: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
