@@ -28,3 +28,27 @@ format: venv ## let ruff fix what it can
 
 unit: venv ## tests without I/O
 	@$(PY) -m pytest tests/unit
+
+images: venv ## build all container images that changed
+	@$(PY) -m scripts.images
+
+cluster-up: venv ## a Kubernetes cluster: CLUSTER=existing|kind|local
+	@$(PY) -m devcluster install-deps && $(PY) -m devcluster up
+
+cluster-down: venv ## remove the cluster and everything in it
+	@$(PY) -m devcluster down && $(PY) -m devcluster down --control-plane-only
+
+demo: venv ## from nothing to a printed result on a real cluster
+	@$(PY) -m scripts.demo
+
+demo-down: venv ## remove everything the demo made
+	@$(PY) -m scripts.demo --down
+
+integration: venv ## tests against a real control plane without nodes
+	@$(PY) -m pytest tests/integration -m integration
+
+e2e: venv ## tests with real Pods
+	@$(PY) -m pytest tests/e2e -m e2e
+
+test: venv ## everything: lint, unit, integration, e2e
+	@bash scripts/test.sh $(PY)
