@@ -111,26 +111,48 @@ def send(layout: Layout, pids: Iterable[int], signum: int) -> None:
                 continue
 
 
-def wait_gone(layout: Layout, pids: Iterable[int], *, seconds: float) -> list[int]:
-    """Wait for the end of these processes; returns those still alive."""
+def start_time(pid: int) -> str | None:
+    """The kernel's start time of a process that still holds anything (memory, files, sockets); None when it is gone.
+
+    A killed process loses its environment first and its sockets last, and its main thread may be a zombie while others still end."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ended = fields[0] in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1
+    except OSError:
+        return None
+    return None if ended else fields[19]
+
+
+def wait_gone(started: Mapping[int, str | None], *, seconds: float) -> dict[int, str | None]:
+    """Wait for the end of these processes (pid -> start time); returns those still there."""
     deadline = time.monotonic() + seconds
-    alive = [pid for pid in pids if is_ours(layout, pid)]
-    while alive and time.monotonic() < deadline:
+    left = dict(started)
+    while left:
+        for child in [child for pid in left if (child := _CHILDREN.get(pid)) is not None]:
+            child.poll()
+        left = {pid: since for pid, since in left.items() if since is not None and start_time(pid) == since}
+        if time.monotonic() > deadline:
+            break
         time.sleep(0.02)
-        alive = [pid for pid in alive if is_ours(layout, pid)]
-    return alive
+    return left
+
+
+def end(layout: Layout, pids: Iterable[int], *, signum: int, seconds: float) -> None:
+    """Signal, wait, signal harder, wait; an error when a process does not end even then."""
+    started = {pid: start_time(pid) for pid in pids}
+    send(layout, started, signum)
+    stubborn = wait_gone(started, seconds=seconds)
+    send(layout, stubborn, signal.SIGKILL)
+    left = wait_gone(stubborn, seconds=10)
+    if left:
+        raise ClusterError(f"processes {sorted(left)} do not end even after SIGKILL: look at /proc/PID/stack")
 
 
 def stop(layout: Layout, names: Iterable[str], *, signum: int = signal.SIGTERM, seconds: float = 10) -> None:
     """End the named components, hard if they do not listen, and forget their records."""
     names = list(names)
     pids = [pid for name in names if (pid := recorded(layout, name)) is not None]
-    send(layout, pids, signum)
-    stubborn = wait_gone(layout, pids, seconds=seconds)
-    send(layout, stubborn, signal.SIGKILL)
-    left = wait_gone(layout, stubborn, seconds=10)
-    if left:
-        raise ClusterError(f"processes {left} of {', '.join(names)} do not end even after SIGKILL: look at /proc/PID/stack")
+    end(layout, pids, signum=signum, seconds=seconds)
     for name in names:
         (layout.pids / name).unlink(missing_ok=True)
 
@@ -146,10 +168,6 @@ def log_tail(layout: Layout, name: str, *, lines: int = 8) -> str:
 
 def sweep(layout: Layout) -> None:
     """End whatever still carries our marker, recorded or not, and forget all records."""
-    pids = marked(layout)
-    send(layout, pids, signal.SIGKILL)
-    left = wait_gone(layout, pids, seconds=10)
-    if left:
-        raise ClusterError(f"processes {left} do not end even after SIGKILL: look at /proc/PID/stack")
+    end(layout, marked(layout), signum=signal.SIGKILL, seconds=10)
     for name in recorded_names(layout):
         (layout.pids / name).unlink(missing_ok=True)
