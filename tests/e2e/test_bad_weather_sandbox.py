@@ -1,0 +1,88 @@
+"""Jobs that misbehave: a clear error for them, nothing for anybody else, and a pool that is full again."""
+
+import asyncio
+
+import pytest
+from scripts.stack import waiting
+from scripts.stack.shell import get, kubectl
+
+from tests.e2e import agent
+
+pytestmark = pytest.mark.e2e
+SANDBOX = "mcp.optimizer.dev/component=sandbox"
+ESCAPE = """
+import socket
+out = {}
+for name, address in {"api": ("10.96.0.1", 443), "metadata": ("169.254.169.254", 80), "dns": ("10.96.0.10", 53)}.items():
+    s = socket.socket(); s.settimeout(2)
+    try:
+        s.connect(address); out[name] = "open"
+    except OSError as error:
+        out[name] = type(error).__name__
+out
+"""
+
+
+async def works(endpoint: str) -> None:
+    """The next job on the pool works."""
+    failed, text, _ = await agent.run_code(endpoint, "sum(params['n'])", n=[1, 2, 3])
+    assert not failed, text
+    assert "6" in text
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param("while True: pass", "timeout", id="loops"),
+        pytest.param("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "timeout", id="forks"),
+        pytest.param("x = []\nwhile True: x.append(bytearray(10_000_000))", "memory", id="eats-memory"),
+        pytest.param("call('acme.no_such_tool')", "no_such_tool", id="calls-an-unknown-tool"),
+        pytest.param("1/0", "ZeroDivisionError", id="raises"),
+        pytest.param("object()", "JSON", id="returns-no-json"),
+    ],
+)
+async def test_a_misbehaving_job_fails_clearly_and_the_next_one_works(endpoint: str, code: str, expected: str) -> None:
+    failed, text, _ = await agent.call(endpoint, "execute_code", code=code, timeout_s=5)
+    assert failed
+    assert expected.lower() in text.lower()
+    await works(endpoint)
+
+
+async def test_endless_output_is_cut_and_says_so(endpoint: str) -> None:
+    failed, text, _ = await agent.call(endpoint, "execute_code", code="for i in range(10**6): print('x' * 100)\n1", timeout_s=20)
+    assert not failed, text[:500]
+    assert "truncated" in text.lower()
+    assert len(text) < 200_000
+    await works(endpoint)
+
+
+async def test_a_job_cannot_reach_anything(endpoint: str) -> None:
+    failed, text, _ = await agent.call(endpoint, "execute_code", code=ESCAPE, timeout_s=15)
+    assert not failed, text
+    assert "open" not in text, text
+
+
+async def test_a_pod_killed_in_mid_job_is_reported_lost_and_never_run_twice(endpoint: str, stack: str) -> None:
+    code = 'call("acme.billing_list_invoices", limit=1)\nimport time\ntime.sleep(20)'
+    job = asyncio.create_task(agent.call(endpoint, "execute_code", code=code, timeout_s=25))
+    busy = await asyncio.to_thread(waiting.until, "a busy Pod", lambda: _busy(stack), seconds=20)
+    kubectl("-n", stack, "delete", "pod", busy, "--grace-period=1", "--wait=false")
+    failed, text, _ = await job
+    assert failed
+    assert "lost" in text.lower()
+    await works(endpoint)
+
+
+def _busy(namespace: str) -> str:
+    for pod in get("pods", namespace=namespace, selector=SANDBOX):
+        states = {entry["type"]: entry["status"] for entry in pod["status"].get("conditions", [])}
+        if (
+            pod["status"]["phase"] == "Running"
+            and states.get("Ready") == "False"
+            and states.get("PodScheduled") == "True"
+            and not pod["metadata"].get("deletionTimestamp")
+        ):
+            waited = [c for c in pod["status"].get("conditions", []) if c["type"] == "Ready" and c.get("reason") == "ContainersNotReady"]
+            if waited and pod["status"]["containerStatuses"][0]["state"].get("running"):
+                return str(pod["metadata"]["name"])
+    return ""

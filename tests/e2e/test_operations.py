@@ -1,0 +1,93 @@
+"""The operator over time: repair, restarts, upgrades, removal, without the agents noticing."""
+
+import json
+import time
+
+import pytest
+from scripts.stack import install, waiting
+from scripts.stack.forward import forward
+from scripts.stack.shell import get, helm, kubectl
+
+from tests.e2e import agent
+from tests.e2e.conftest import Images, optimizer
+
+pytestmark = pytest.mark.e2e
+CHILDREN = [
+    ("deployment", "main-optimizer"),
+    ("service", "main-optimizer"),
+    ("configmap", "main-optimizer-config"),
+    ("role", "main-optimizer"),
+    ("rolebinding", "main-optimizer"),
+    ("serviceaccount", "main-optimizer"),
+    ("networkpolicy", "main-optimizer"),
+    ("networkpolicy", "main-optimizer-sandbox"),
+    ("secret", "mcp-sandbox-keys"),
+    ("deployment", "acme-mcp"),
+    ("service", "acme-mcp"),
+    ("networkpolicy", "acme-mcp"),
+]
+ALL_KINDS = "deployments,replicasets,services,configmaps,roles,rolebindings,serviceaccounts,networkpolicies,hpa,pdb,secrets,pods"
+
+
+@pytest.mark.parametrize(("kind", "name"), CHILDREN)
+def test_a_deleted_child_comes_back(stack: str, kind: str, name: str) -> None:
+    uid = get(kind, name, stack)["metadata"]["uid"]
+    kubectl("-n", stack, "delete", kind, name, "--wait=false")
+    waiting.until(f"{kind}/{name} is back", lambda: get(kind, name, stack)["metadata"]["uid"] != uid, seconds=20)
+
+
+async def test_the_stack_works_after_all_that(stack: str) -> None:
+    waiting.ready("mcps", "acme", stack)
+    waiting.ready("mcpo", "main", stack)
+    with forward("svc/main-optimizer", 80, stack) as port:
+        failed, text, _ = await agent.run_code(f"http://127.0.0.1:{port}/mcp", "call('acme.billing_list_invoices', limit=1)")
+    assert not failed, text
+
+
+async def test_a_new_server_is_federated_without_a_restart(stack: str, operator: Images) -> None:
+    pods = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component=server")}
+    install.apply(install.example("remote", operator), stack)
+    waiting.ready("mcps", "weather", stack)
+    with forward("svc/main-optimizer", 80, stack) as port:
+        url = f"http://127.0.0.1:{port}/mcp"
+        deadline = time.monotonic() + 30
+        while "weather." not in (await agent.call(url, "discover", query="weather forecast"))[1]:
+            assert time.monotonic() < deadline
+    assert {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component=server")} == pods
+
+
+def test_the_servers_account_may_write_nothing(stack: str) -> None:
+    account = f"system:serviceaccount:{stack}:main-optimizer"
+    rules = kubectl("-n", stack, "auth", "can-i", "--list", f"--as={account}", "--no-headers")
+    namespaced = [line for line in rules.splitlines() if "selfsubject" not in line and not line.strip().startswith("[")]
+    for verb in ("create", "update", "patch", "delete"):
+        assert not [line for line in namespaced if verb in line.split("[")[-1]], rules
+
+
+def test_an_upgrade_of_the_operator_restarts_no_server(stack: str, operator: Images) -> None:
+    before = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component in (server,upstream)")}
+    install.install_chart(operator, "--set", "logLevel=debug")
+    helm("test", install.RELEASE, "--namespace", install.NAMESPACE)
+    install.install_chart(operator)
+    after = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component in (server,upstream)")}
+    assert before == after
+
+
+async def test_without_the_operator_agents_are_served_and_deletion_leaves_nothing(stack: str, operator: Images) -> None:
+    install.uninstall_chart()
+    try:
+        with forward("svc/main-optimizer", 80, stack) as port:
+            failed, text, _ = await agent.run_code(f"http://127.0.0.1:{port}/mcp", "1 + 1")
+        assert not failed, text
+        kubectl("-n", stack, "delete", "mcpo,mcps", "--all", "--wait=true", "--timeout=60s")
+        waiting.until("nothing of ours is left", lambda: not _ours(stack), seconds=60)
+    finally:
+        install.install_chart(operator)
+    install.apply([optimizer("again")], stack)
+    waiting.ready("mcpo", "again", stack)
+
+
+def _ours(namespace: str) -> list[str]:
+    selector = "app.kubernetes.io/managed-by=mcp-operator"
+    items = json.loads(kubectl("-n", namespace, "get", ALL_KINDS, "-l", selector, "-o", "json"))["items"]
+    return [f"{item['kind']}/{item['metadata']['name']}" for item in items]

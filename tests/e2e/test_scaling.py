@@ -1,0 +1,54 @@
+"""The manifest users already have, unchanged, and an autoscaler that nobody fights."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from scripts.stack import install, waiting
+from scripts.stack.shell import get, kubectl
+
+from tests.e2e.conftest import Images
+
+pytestmark = pytest.mark.e2e
+NAME = "production-cluster"
+
+
+@pytest.fixture(scope="module")
+def production(operator: Images, namespace: str) -> Iterator[str]:
+    """The three-line manifest, Ready."""
+    install.apply(install.example("production-cluster", operator), namespace)
+    waiting.ready("mcpo", NAME, namespace, seconds=180)
+    yield namespace
+    kubectl("-n", namespace, "delete", "mcpo", NAME, "--wait=true")
+
+
+def test_the_production_manifest_becomes_ready_with_an_autoscaler_from_5_to_50(production: str) -> None:
+    scaler = get("hpa", f"{NAME}-optimizer", production)["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (5, 50)
+    assert get("mcpo", NAME, production)["status"]["replicas"] >= 5
+
+
+def test_the_replica_count_the_autoscaler_chose_survives_ten_reconciles(production: str) -> None:
+    deployment = f"{NAME}-optimizer"
+    _set_minimum(production, 6)
+    waiting.until("the autoscaler scales to 6", lambda: _replicas(production) == 6, seconds=90)
+    _set_minimum(production, 5)
+    for turn in range(10):
+        kubectl("-n", production, "annotate", "mcpo", NAME, f"e2e/turn={turn}", "--overwrite")
+        kubectl("-n", production, "label", f"deployment/{deployment}", "mcp.optimizer.dev/component-")
+        waiting.until(
+            "a reconcile repairs the label",
+            lambda: "mcp.optimizer.dev/component" in get("deployment", deployment, production)["metadata"]["labels"],
+            seconds=10,
+        )
+        assert _replicas(production) == 6
+
+
+def _set_minimum(namespace: str, minimum: int) -> None:
+    kubectl("-n", namespace, "patch", "mcpo", NAME, "--type=merge", "-p", json.dumps({"spec": {"autoscaling": {"minReplicas": minimum}}}))
+    scaler = f"{NAME}-optimizer"
+    waiting.until("the bound reaches the autoscaler", lambda: get("hpa", scaler, namespace)["spec"]["minReplicas"] == minimum, seconds=10)
+
+
+def _replicas(namespace: str) -> int:
+    return int(get("deployment", f"{NAME}-optimizer", namespace)["spec"]["replicas"])
