@@ -1,0 +1,25 @@
+"""The one way a call fails: a code and a sentence, whether a client, a job or a metric asks."""
+
+from typing import Final
+
+BAD_REQUEST: Final = 400
+FORBIDDEN: Final = 403
+NOT_FOUND: Final = 404
+TIMEOUT: Final = 408
+TOO_MANY: Final = 429
+INTERNAL: Final = 500
+BAD_GATEWAY: Final = 502
+UNAVAILABLE: Final = 503
+
+
+class CallFailure(Exception):
+    """A call that did not produce a result. `message` names what was wrong and what to do; it never holds a secret."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def envelope(self) -> dict[str, object]:
+        """What the model reads."""
+        return {"code": self.code, "message": self.message}

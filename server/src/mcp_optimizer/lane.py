@@ -1,0 +1,72 @@
+"""What the MCP endpoint needs from a place where code runs, so that neither knows how the other works.
+
+`sandbox/` implements `SandboxLane` with warm Pods; tests implement it with a function.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from mcp_optimizer_api.config import SandboxConfig
+from mcp_optimizer_api.job import CallError, JobError
+from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """One job. `timeout_s` is already bounded by the configuration."""
+
+    code: str
+    params: dict[str, Any] = field(default_factory=dict)
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """Answer to a tool call of a job: the value the code sees, or why there is none."""
+
+    ok: bool
+    value: Any = None
+    error: CallError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """How a job that started ended. `error.kind` is one of `JobError`'s, or `lost` when its Pod vanished."""
+
+    ok: bool
+    value: Any = None
+    error: JobError | None = None
+    stdout: str = ""
+    stderr: str = ""
+    stdout_truncated: int = 0
+    stderr_truncated: int = 0
+    calls: int = 0
+    duration_ms: float = 0.0
+
+
+OnCall = Callable[[str, dict[str, Any]], Awaitable[CallOutcome]]
+"""Runs a tool call of the job through the same policy as a client's call. Never raises for a failed call."""
+OnOutput = Callable[[Literal["stdout", "stderr"], str], Awaitable[None]]
+
+
+class SandboxLane(Protocol):
+    """A place where jobs run, one sandbox each."""
+
+    def configure(self, config: SandboxConfig, namespace: str) -> None:
+        """Take over new settings at once, without touching running jobs."""
+
+    async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:
+        """Run one job to its end; cancelling this coroutine cancels the job.
+
+        Raises `CallFailure` when the job was refused before it started (429 too many, 503 no warm sandbox or not configured).
+        """
+
+    def stats(self) -> SandboxStats:
+        """Totals since the process started."""
+
+    def events(self) -> AsyncIterator[SandboxEvent]:
+        """Claims and ends of jobs from now on, for one subscriber; slow subscribers lose the oldest."""
+
+    async def close(self) -> None:
+        """End after the drain: stop watching, cancel what still runs."""
