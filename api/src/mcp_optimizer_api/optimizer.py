@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import Resource
-from .pods import Autoscaling, LabelSelector, LocalReference, ObjectName, Quantity, Resources
+from .cel import rule, rules
+from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, Image, LabelSelector, LocalReference, ObjectName, Quantity, Resources
 from .status import Condition
 
 
@@ -21,8 +22,20 @@ class Search(Resource):
     limit: int = Field(default=8, ge=1, le=50, description="Hits that one discover call returns unless it asks for fewer.")
 
 
+def _at_least(amount: str, least: str) -> dict[str, str]:
+    """Below this the job agent itself cannot start, and every sandbox would fail in a loop."""
+    value = f"string(self.{amount})"
+    return rule(
+        f"!isQuantity({value}) || quantity({value}).compareTo(quantity('{least}')) >= 0",
+        f"{amount} is too little for the job agent to start: write {least} or more",
+        field=amount,
+    )
+
+
 class SandboxResources(Resource):
     """Upper bounds of one job; requests are smaller, so that warm Pods cost little."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_at_least("cpu", "50m"), _at_least("memory", "64Mi")))
 
     cpu: Quantity = Field(default="500m", description="CPU limit of one job.")
     memory: Quantity = Field(default="512Mi", description="Memory limit of one job, its files included.")
@@ -31,19 +44,38 @@ class SandboxResources(Resource):
 class SandboxPool(Resource):
     """How many sandbox Pods are kept."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.max == 0 || self.min <= self.max",
+                "min must not exceed max: lower pool.min or raise pool.max",
+                field="min",
+            )
+        )
+    )
+
     min: int = Field(default=2, ge=0, le=500, description="Warm Pods kept ready for the next jobs.")
-    max: int = Field(default=20, ge=0, le=1000, description="Sandbox Pods at once, warm and busy. 0 switches execute_code off.")
+    max: int = Field(
+        default=20, ge=0, le=1000, description="Sandbox Pods at once, warm and busy. 0 switches execute_code off, whatever min says."
+    )
 
 
 class Sandbox(Resource):
     """Where execute_code runs: a fresh Pod for each job."""
 
-    image: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=1024,
-        description="Image of the sandbox; must contain the job agent. Default: the operator's.",
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!isQuantity(string(self.diskLimit)) || !isQuantity(string(self.resources.memory))"
+                " || quantity(string(self.diskLimit)).isLessThan(quantity(string(self.resources.memory)))",
+                "diskLimit must be less than resources.memory, because the scratch directory is memory:"
+                " lower sandbox.diskLimit or raise sandbox.resources.memory",
+                field="diskLimit",
+            )
+        )
     )
+
+    image: Image | None = Field(default=None, description="Image of the sandbox; must contain the job agent. Default: the operator's.")
     runtime_class_name: ObjectName | None = Field(
         default=None, description="RuntimeClass of the Pods, for example gvisor. A missing one refuses jobs."
     )
@@ -63,6 +95,8 @@ class NetworkPolicySettings(Resource):
 
 class MCPOptimizerSpec(Resource):
     """What is wanted."""
+
+    model_config = ConfigDict(json_schema_extra=rules(AUTOSCALING_NEEDS_CPU))
 
     replicas: int = Field(default=1, ge=0, le=1000, description="Server Pods. With autoscaling: the initial number only.")
     autoscaling: Autoscaling = Field(default=Autoscaling(), description="Horizontal autoscaling of the server Pods.")
@@ -134,7 +168,10 @@ class MCPOptimizerStatus(Resource):
     endpoint: str | None = Field(default=None, max_length=1024, description="URL that MCP clients of the cluster use.")
     totals: ServerTotals = Field(default=ServerTotals(), description="The federation in numbers.")
     servers: list[FederatedServer] = Field(
-        default=[], max_length=100, description="The first 100 federated servers, those in trouble first."
+        default=[],
+        max_length=100,
+        description="The first 100 federated servers, those in trouble first.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     sandboxes: SandboxCounts = Field(default=SandboxCounts(), description="Sandbox Pods by state.")
     metrics: Metrics | None = Field(default=None, description="Aggregates over all server Pods.")
