@@ -1,0 +1,125 @@
+"""What the operator knows of the cluster: the last seen state of every watched object.
+
+Filled by a LIST at start-up, by watch events, and by the answers to our own writes; never by guesses. Readers must not change what
+they get. Objects are trimmed before they are stored: managedFields alone are half of an average object.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from .kinds import RESOURCES, Key, Manifest, key_of
+
+OWNERS = frozenset(kind.kind for kind in RESOURCES)
+_DROPPED_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration",)
+
+
+class Cache:
+    """Objects by key, with an index from owner to children and one from (kind, namespace) to objects."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, Manifest] = {}
+        self._children: dict[Key, set[Key]] = defaultdict(set)
+        self._by_scope: dict[tuple[str, str], set[Key]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def get(self, key: Key) -> Manifest | None:
+        """The object, or None when there is none."""
+        return self._objects.get(key)
+
+    def put(self, obj: Manifest) -> bool:
+        """Store what the API server said; False when it is not newer than what is stored."""
+        key = key_of(obj)
+        old = self._objects.get(key)
+        if old is not None and not _newer(old, obj):
+            return False
+        if old is not None:
+            self._unlink(key, old)
+        self._objects[key] = trimmed(obj)
+        self._by_scope[key.kind, key.namespace].add(key)
+        for owner in owners(obj):
+            self._children[owner].add(key)
+        return True
+
+    def remove(self, key: Key, uid: str | None = None) -> bool:
+        """Forget an object; with `uid`, only that incarnation of it."""
+        old = self._objects.get(key)
+        if old is None or (uid is not None and old["metadata"].get("uid") != uid):
+            return False
+        del self._objects[key]
+        self._unlink(key, old)
+        return True
+
+    def children(self, owner: Key, *kinds: str) -> list[Manifest]:
+        """Objects that name `owner` in their ownerReferences, sorted by kind and name; of the given kinds only, if any are given."""
+        keys = sorted(key for key in self._children.get(owner, ()) if not kinds or key.kind in kinds)
+        return [self._objects[key] for key in keys]
+
+    def select(self, kind: str, namespace: str | None = None) -> Iterator[Manifest]:
+        """All objects of a kind, of one namespace if given, sorted by name."""
+        if namespace is not None:
+            keys: Iterable[Key] = self._by_scope.get((kind, namespace), ())
+        else:
+            keys = (key for key in self._objects if key.kind == kind)
+        return iter([self._objects[key] for key in sorted(keys)])
+
+    def count(self, kind: str) -> int:
+        """Number of objects of a kind."""
+        return sum(len(keys) for (scope_kind, _), keys in self._by_scope.items() if scope_kind == kind)
+
+    def _unlink(self, key: Key, obj: Manifest) -> None:
+        self._by_scope[key.kind, key.namespace].discard(key)
+        for owner in owners(obj):
+            remaining = self._children.get(owner)
+            if remaining is not None:
+                remaining.discard(key)
+                if not remaining:
+                    del self._children[owner]
+
+
+def owners(obj: Manifest) -> list[Key]:
+    """Keys of the custom resources that own an object."""
+    metadata = obj["metadata"]
+    references = metadata.get("ownerReferences") or ()
+    return [Key(ref["kind"], metadata.get("namespace", ""), ref["name"]) for ref in references if ref["kind"] in OWNERS]
+
+
+def controller_uid(obj: Manifest) -> str | None:
+    """UID of the object's controller."""
+    for ref in obj["metadata"].get("ownerReferences") or ():
+        if ref.get("controller"):
+            return str(ref["uid"])
+    return None
+
+
+def trimmed(obj: Manifest) -> Manifest:
+    """The object without what nobody here reads; of managedFields stays who owns spec.replicas (see apply.py)."""
+    metadata = dict(obj["metadata"])
+    managed = metadata.pop("managedFields", None) or ()
+    holders = [
+        {"manager": entry["manager"], "operation": entry["operation"]}
+        for entry in managed
+        if "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+    ]
+    if holders:
+        metadata["managedFields"] = holders
+    annotations = metadata.get("annotations")
+    if annotations and any(name in annotations for name in _DROPPED_ANNOTATIONS):
+        metadata["annotations"] = {name: value for name, value in annotations.items() if name not in _DROPPED_ANNOTATIONS}
+    return {**obj, "metadata": metadata}
+
+
+def _newer(old: Manifest, new: Manifest) -> bool:
+    """Whether `new` supersedes `old`.
+
+    resourceVersions of one API server are comparable integers since Kubernetes 1.35, and were in practice before; anything else than
+    two integers is compared for equality only, so the last word wins.
+    """
+    before, after = old["metadata"].get("resourceVersion"), new["metadata"].get("resourceVersion")
+    if old["metadata"].get("uid") != new["metadata"].get("uid"):
+        return True
+    try:
+        return int(after) > int(before)
+    except (TypeError, ValueError):
+        return bool(before != after)

@@ -1,0 +1,41 @@
+"""Prometheus metrics of the operator. docs/reference/metrics.md lists them; a test compares the two."""
+
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+
+class Metrics:
+    """All series in one registry of their own, so that tests do not share them."""
+
+    def __init__(self, *, version: str) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        self.reconciles = Counter("mcpop_reconcile", "Reconciliations by kind and result", ["kind", "result"], registry=registry)
+        self.reconcile_seconds = Histogram(
+            "mcpop_reconcile_duration_seconds",
+            "Time of one reconciliation",
+            ["kind"],
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self.queue_depth = Gauge("mcpop_queue_depth", "Keys waiting for a worker", registry=registry)
+        self.queue_oldest = Gauge("mcpop_queue_oldest_seconds", "How long the key at the head has been waiting", registry=registry)
+        self.api_requests = Counter(
+            "mcpop_api_requests", "Requests to the API server by verb and code", ["verb", "code"], registry=registry
+        )
+        self.watch_age = Gauge("mcpop_watch_last_event_age_seconds", "Time since the last event of a kind", ["kind"], registry=registry)
+        self.leader = Gauge("mcpop_leader", "1 while this process holds the Lease", registry=registry)
+        self.managed = Gauge("mcpop_managed", "Custom resources by kind and Ready state", ["kind", "state"], registry=registry)
+        self.build_info = Gauge("mcpop_build_info", "Always 1; the version is in the label", ["version"], registry=registry)
+        self.build_info.labels(version).set(1)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+
+    def saw_event(self, kind: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Restart the age of the last event of a kind."""
+        now = clock()
+        self.watch_age.labels(kind).set_function(lambda: clock() - now)
