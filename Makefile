@@ -15,7 +15,7 @@ $(VENV)/.ready: requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
 	@bash scripts/venv.sh $(VENV) $(MEMBERS)
 
 lock: ## lock requirements/*.in again, with hashes
-	@for f in requirements/*.in; do uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url --python-version 3.11 $$f -o $${f%.in}.txt; done
+	@for f in requirements/*.in docs/examples/servers/*/requirements.in; do uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url --python-version 3.11 $$f -o $${f%.in}.txt; done
 
 crds: venv ## write crds/ and the chart's copy from the models
 	@$(PY) -m mcp_optimizer_api.crd crds charts/mcp-operator/files/crds
