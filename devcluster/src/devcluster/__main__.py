@@ -10,6 +10,7 @@ from devcluster import boot, toolchain
 from devcluster.control_plane_only import ControlPlaneOnly
 from devcluster.errors import ClusterError
 from devcluster.layout import Layout
+from devcluster.local import Local
 from devcluster.progress import Progress
 from devcluster.provider import NAMES, Provider, choose, run
 
@@ -57,8 +58,10 @@ def provider_of(arguments: argparse.Namespace, layout: Layout, progress: Progres
     """The provider that the command line, the environment or this machine asks for."""
     if arguments.control_plane_only:
         return ControlPlaneOnly(layout, progress)
-    choose(named=arguments.provider, environ=os.environ, runner=run)
-    raise ClusterError("a full cluster is not available yet: use --control-plane-only")
+    kind = choose(named=arguments.provider, environ=os.environ, runner=run)
+    if kind == "local":
+        return Local(layout, progress)
+    raise ClusterError(f"provider {kind!r} is not available yet")
 
 
 def shown(path: Path, checkout: Path) -> str:
