@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from devcluster import boot, toolchain
+from devcluster import boot, debian, toolchain
 from devcluster.control_plane_only import ControlPlaneOnly
 from devcluster.errors import ClusterError
+from devcluster.existing import Existing, kubeconfig_path
+from devcluster.kind import Kind
 from devcluster.layout import Layout
 from devcluster.local import Local
 from devcluster.progress import Progress
@@ -43,25 +46,36 @@ def parser() -> argparse.ArgumentParser:
     load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE.tar")
     restart = commands.add_parser("restart", parents=[common], help="end one component of a local cluster and start it again")
     restart.add_argument("component")
+    commands.add_parser(
+        "install-deps", parents=[common], help="install the Debian packages that the local provider needs (root), or list them"
+    )
     tool = commands.add_parser("tool", help="print the path of a built program, building it when needed")
     tool.add_argument("tool", choices=[one.name for one in toolchain.TOOLS])
     return top
 
 
-def layout_of(arguments: argparse.Namespace) -> Layout:
+def kind_of(arguments: argparse.Namespace) -> str:
+    """Which provider the command line, the environment or this machine asks for."""
+    return "local" if arguments.control_plane_only else choose(named=arguments.provider, environ=os.environ, runner=run)
+
+
+def layout_of(arguments: argparse.Namespace, kind: str) -> Layout:
     """The cluster's folder in the checkout."""
     checkout = (arguments.checkout or find_checkout(Path.cwd())).resolve()
-    return Layout(checkout, arguments.name or ("control-plane" if arguments.control_plane_only else "local"))
+    return Layout(checkout, arguments.name or ("control-plane" if arguments.control_plane_only else kind))
 
 
-def provider_of(arguments: argparse.Namespace, layout: Layout, progress: Progress) -> Provider:
-    """The provider that the command line, the environment or this machine asks for."""
+def provider_of(arguments: argparse.Namespace, kind: str, layout: Layout, progress: Progress) -> Provider:
+    """The provider itself, with the programs it needs."""
     if arguments.control_plane_only:
         return ControlPlaneOnly(layout, progress)
-    kind = choose(named=arguments.provider, environ=os.environ, runner=run)
     if kind == "local":
         return Local(layout, progress)
-    raise ClusterError(f"provider {kind!r} is not available yet")
+    kubectl = toolchain.ensure(["kubectl"], progress) / "kubectl"
+    if kind == "existing":
+        return Existing(kubeconfig_path(os.environ), str(kubectl), progress)
+    program = shutil.which("kind") or str(toolchain.ensure(["kind"], progress) / "kind")
+    return Kind(layout, program, kubectl, progress)
 
 
 def shown(path: Path, checkout: Path) -> str:
@@ -75,11 +89,16 @@ def execute(arguments: argparse.Namespace) -> None:
     if arguments.command == "tool":
         print(toolchain.ensure([arguments.tool], progress) / arguments.tool)
         return
-    layout = layout_of(arguments)
+    kind = kind_of(arguments)
+    if arguments.command == "install-deps":
+        if kind == "local":
+            debian.install(run, progress, packages=debian.missing_packages(), root=os.geteuid() == 0)
+        return
+    layout = layout_of(arguments, kind)
     if arguments.command == "restart":
         boot.restart(layout, arguments.component)
         return
-    provider = provider_of(arguments, layout, progress)
+    provider = provider_of(arguments, kind, layout, progress)
     if arguments.command == "up":
         provider.up()
         print(shown(provider.kubeconfig, layout.checkout))

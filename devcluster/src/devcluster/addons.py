@@ -3,7 +3,7 @@
 import secrets
 import socket
 import struct
-import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -11,8 +11,9 @@ from string import Template
 from devcluster import images
 from devcluster.address_plan import AddressPlan
 from devcluster.api_client import ApiClient, ApiError
-from devcluster.errors import ClusterError
 from devcluster.node import NODE
+from devcluster.provider import Runner, checked
+from devcluster.toolchain import tool
 
 FOLDER = Path(__file__).parent / "addons"
 
@@ -20,25 +21,30 @@ FOLDER = Path(__file__).parent / "addons"
 def manifests(plan: AddressPlan, *, gvisor: bool) -> str:
     """All documents, with this cluster's addresses and images filled in."""
     names = ["node", "coredns", "metrics-server", *(["gvisor"] if gvisor else [])]
-    values: Mapping[str, str] = {"dns_service": plan.dns_service, "coredns": images.COREDNS, "metrics_server": images.METRICS_SERVER}
+    values: Mapping[str, str] = {
+        "dns_service": plan.dns_service,
+        "coredns": images.COREDNS,
+        "metrics_server": images.METRICS_SERVER,
+        "pull_policy": "Never",
+        "kubelet_trust": "--kubelet-certificate-authority=/ca/ca.crt",
+    }
     return "\n---\n".join(Template((FOLDER / f"{name}.yaml").read_text()).substitute(values) for name in names)
 
 
-def apply(kubectl: Path, kubeconfig: Path, documents: str) -> None:
+def kind_manifests() -> str:
+    """kind lacks only the metrics; its kubelets sign their own certificates, which nothing could verify."""
+    image = f"registry.k8s.io/metrics-server/metrics-server:{tool('metrics-server').version}"
+    values = {"metrics_server": image, "pull_policy": "IfNotPresent", "kubelet_trust": "--kubelet-insecure-tls"}
+    return Template((FOLDER / "metrics-server.yaml").read_text()).substitute(values)
+
+
+def apply(kubectl: Path, kubeconfig: Path, documents: str, runner: Runner) -> None:
     """Server-side apply, so that a second `up` repairs what was changed."""
-    argv = [
-        str(kubectl),
-        f"--kubeconfig={kubeconfig}",
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "--field-manager=devcluster",
-        "-f",
-        "-",
-    ]
-    done = subprocess.run(argv, input=documents, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ClusterError(f"applying the add-ons failed: {done.stderr.strip()[-1000:]}")
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(documents)
+        file.flush()
+        argv = [str(kubectl), f"--kubeconfig={kubeconfig}", "apply", "--server-side", "--force-conflicts", "--field-manager=devcluster"]
+        checked(runner, [*argv, "-f", file.name])
 
 
 def condition(client: ApiClient, path: str, kind: str) -> bool:

@@ -92,7 +92,7 @@ class Local:
         self._write_identities(node, endpoint)
         self._start_runtime(node)
         client = boot.start(self.layout, endpoint, node.binaries, self.progress)
-        addons.apply(node.binaries / "kubectl", self.kubeconfig, addons.manifests(plan, gvisor=node.gvisor))
+        addons.apply(node.binaries / "kubectl", self.kubeconfig, addons.manifests(plan, gvisor=node.gvisor), self.runner)
         path = f"{node.binaries}:{boot.SYSTEM_PATH}"
         scheduler = control_plane.scheduler(self.layout, endpoint, node.binaries / "kube-scheduler")
         for command in (scheduler, nodes.kubelet(node), nodes.kube_proxy(node)):

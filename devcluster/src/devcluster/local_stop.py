@@ -1,5 +1,6 @@
 """Takes a local cluster apart in the one order that neither hangs nor leaves anything behind."""
 
+import contextlib
 import shutil
 import signal
 import time
@@ -77,6 +78,8 @@ def sweep(layout: Layout, runner: Runner) -> None:
     boot.wipe(layout)
     for folder in (layout.run, layout.state / "kubelet", layout.state / "pod-logs"):
         shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        layout.run.parent.rmdir()  # fails while another checkout's cluster lives there
 
 
 def forget(layout: Layout) -> None:

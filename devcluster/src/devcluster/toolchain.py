@@ -53,9 +53,11 @@ TOOLS: tuple[Tool, ...] = (
     Tool("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", "v0.9.0"),
     Tool("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
     Tool("runsc", "gvisor.dev/gvisor/runsc", GVISOR),
+    Tool("kind", "sigs.k8s.io/kind", "v0.33.0"),
 )
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
-FULL = tuple(tool.name for tool in TOOLS if tool.name != "runsc")
+# gVisor is optional and built on its own; kind is built only for its provider.
+FULL = tuple(tool.name for tool in TOOLS if tool.name not in ("runsc", "kind"))
 
 
 def tool(name: str) -> Tool:
@@ -97,8 +99,10 @@ def ensure(names: Iterable[str], progress: Progress) -> Path:
         _require_go()
         with build_lock(progress):
             todo = missing(names)
+            if len(todo) == len(FULL):
+                progress.step("building the cluster's programs from source, once per machine: about 12 minutes on two cores")
             for number, name in enumerate(todo, 1):
-                progress.step(f"building {name} ({number}/{len(todo)}; the first build of all takes about 12 minutes on two cores)")
+                progress.step(f"building {name} ({number} of {len(todo)})")
                 _build(tool(name))
     return bin_dir()
 
