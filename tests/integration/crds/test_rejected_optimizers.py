@@ -1,0 +1,124 @@
+"""MCPOptimizers that must not be accepted: each message names the field and says what to write instead."""
+
+import pytest
+
+from tests.integration.control_plane import ControlPlane
+from tests.integration.crds.cases import Spec, manifest, refusal
+
+pytestmark = pytest.mark.integration
+
+# case -> (spec, the field that the message must name, what it must say about the fix)
+REJECTED: dict[str, tuple[Spec, str, str]] = {
+    "an unknown field": ({"replica": 3}, "spec.replica", "unknown field"),
+    "an unknown field deep down": ({"sandbox": {"pool": {"size": 3}}}, "spec.sandbox.pool.size", "unknown field"),
+    "the autoscaler's bounds swapped": (
+        {"autoscaling": {"minReplicas": 50, "maxReplicas": 5}},
+        "spec.autoscaling.minReplicas",
+        "lower minReplicas or raise maxReplicas",
+    ),
+    "a minimum above the default maximum": ({"autoscaling": {"minReplicas": 11}}, "spec.autoscaling.minReplicas", "raise maxReplicas"),
+    "an autoscaler minimum of zero": ({"autoscaling": {"minReplicas": 0}}, "spec.autoscaling.minReplicas", "greater than or equal to 1"),
+    "a utilisation of zero": (
+        {"autoscaling": {"targets": {"cpuUtilizationPercent": 0}}},
+        "spec.autoscaling.targets.cpuUtilizationPercent",
+        "greater than or equal to 1",
+    ),
+    "autoscaling without a CPU request": (
+        {"autoscaling": {"enabled": True}, "resources": {"requests": {"memory": "1Gi"}}},
+        "spec.resources",
+        "add resources.requests.cpu",
+    ),
+    "negative replicas": ({"replicas": -1}, "spec.replicas", "greater than or equal to 0"),
+    "too many replicas": ({"replicas": 1001}, "spec.replicas", "less than or equal to 1000"),
+    "replicas as text": ({"replicas": "3"}, "spec.replicas", "must be of type integer"),
+    "a fraction of a replica": ({"replicas": 1.5}, "spec.replicas", "must be of type integer"),
+    "an unknown mode": ({"mode": "fast"}, "spec.mode", '"hybrid", "code_execution", "mcp_only"'),
+    "no hits at all": ({"search": {"limit": 0}}, "spec.search.limit", "greater than or equal to 1"),
+    "a pool with its bounds swapped": ({"sandbox": {"pool": {"min": 5, "max": 4}}}, "spec.sandbox.pool.min", "raise pool.max"),
+    "a pool above the default maximum": ({"sandbox": {"pool": {"min": 21}}}, "spec.sandbox.pool.min", "lower pool.min"),
+    "a giant pool": ({"sandbox": {"pool": {"max": 1001}}}, "spec.sandbox.pool.max", "less than or equal to 1000"),
+    "a job without time": ({"sandbox": {"timeoutSeconds": 0}}, "spec.sandbox.timeoutSeconds", "greater than or equal to 1"),
+    "a job that never ends": ({"sandbox": {"timeoutSeconds": 3601}}, "spec.sandbox.timeoutSeconds", "less than or equal to 3600"),
+    "a job without memory": (
+        {"sandbox": {"resources": {"memory": "1Mi"}, "diskLimit": "1k"}},
+        "spec.sandbox.resources.memory",
+        "write 64Mi or more",
+    ),
+    "a job without CPU": ({"sandbox": {"resources": {"cpu": "1m"}}}, "spec.sandbox.resources.cpu", "write 50m or more"),
+    "scratch space larger than memory": ({"sandbox": {"diskLimit": "1Gi"}}, "spec.sandbox.diskLimit", "raise sandbox.resources.memory"),
+    "a disk limit in words": ({"sandbox": {"diskLimit": "much"}}, "spec.sandbox.diskLimit", "128Mi or 1Gi (memory)"),
+    "a sandbox image with a scheme": ({"sandbox": {"image": "https://r.example/x"}}, "spec.sandbox.image", "without https://"),
+    "a runtime class in capitals": ({"sandbox": {"runtimeClassName": "GVisor"}}, "spec.sandbox.runtimeClassName", "lower-case letters"),
+    "too many processes": ({"sandbox": {"maxProcesses": 1001}}, "spec.sandbox.maxProcesses", "less than or equal to 1000"),
+    "a bad quantity": ({"resources": {"requests": {"cpu": "abc"}}}, "spec.resources.requests.cpu", "500m or 2 (CPU)"),
+    "a negative quantity": ({"resources": {"limits": {"memory": -1}}}, "spec.resources.limits.memory", "128Mi or 1Gi (memory)"),
+    "a fraction that is not quoted": (
+        {"resources": {"limits": {"cpu": 0.5}}},
+        "spec.resources.limits.cpu",
+        "must be of type integer,string",
+    ),
+    "an endless quantity": ({"resources": {"limits": {"cpu": "1" * 21}}}, "spec.resources.limits.cpu", "Too long"),
+    "a CPU request above its limit": (
+        {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}},
+        "spec.resources.requests.cpu",
+        "lower the request or raise the limit",
+    ),
+    "a memory request above its limit": (
+        {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1G"}}},
+        "spec.resources.requests.memory",
+        "lower the request or raise the limit",
+    ),
+    "a wrong label key": (
+        {"servers": {"selector": {"matchLabels": {"a b": "c"}}}},
+        "spec.servers.selector.matchLabels",
+        "write for example team",
+    ),
+    "a wrong label value": (
+        {"servers": {"selector": {"matchLabels": {"a": "b c"}}}},
+        "spec.servers.selector.matchLabels",
+        "must be a label value",
+    ),
+    "In without values": (
+        {"servers": {"selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}},
+        "spec.servers.selector.matchExpressions[0].values",
+        "must be given for the operators In and NotIn",
+    ),
+    "Exists with values": (
+        {"servers": {"selector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}}},
+        "spec.servers.selector.matchExpressions[0].values",
+        "must be absent for Exists and DoesNotExist",
+    ),
+    "an unknown operator": (
+        {"servers": {"selector": {"matchExpressions": [{"key": "a", "operator": "Gt"}]}}},
+        "spec.servers.selector.matchExpressions[0].operator",
+        '"In", "NotIn", "Exists", "DoesNotExist"',
+    ),
+    "a pull secret without a name": ({"imagePullSecrets": [{}]}, "spec.imagePullSecrets[0].name", "Required value"),
+    "eleven pull secrets": ({"imagePullSecrets": [{"name": "a"}] * 11}, "spec.imagePullSecrets", "must have at most 10 items"),
+    "a switch as text": ({"paused": "yes"}, "spec.paused", "must be of type boolean"),
+}
+NAMES = {
+    "a name that begins with a digit": "1st",
+    "a name with a dot": "a.b",
+    "a name that is too long": "a" * 64,
+}
+
+
+@pytest.mark.parametrize("case", REJECTED)
+def test_an_optimizer_is_rejected(case: str, control_plane: ControlPlane) -> None:
+    spec, field, fix = REJECTED[case]
+    message = refusal(control_plane, "default", manifest("MCPOptimizer", spec))
+    assert field in message
+    assert fix in message
+
+
+@pytest.mark.parametrize("kind", ["MCPOptimizer", "MCPServer"])
+@pytest.mark.parametrize("case", NAMES)
+def test_a_name_that_no_service_could_have_is_rejected(case: str, kind: str, control_plane: ControlPlane) -> None:
+    message = refusal(control_plane, "default", manifest(kind, {"image": "nginx"} if kind == "MCPServer" else {}, NAMES[case]))
+    assert "metadata.name must be a DNS label" in message
+    assert "at most 63 lower-case letters" in message
+
+
+def test_the_longest_name_is_accepted(control_plane: ControlPlane) -> None:
+    assert control_plane.create("default", manifest("MCPOptimizer", {}, "a" * 63), dry_run=True)
