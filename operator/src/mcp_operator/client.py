@@ -148,7 +148,7 @@ def error_from(code: int, body: bytes, what: str, retry_after: str | None = None
         return NotFoundError(message)
     if code == 409:
         return ConflictError(message)
-    if code in (400, 401, 403, 405, 413, 415, 422):
+    if code in (400, 403, 405, 413, 415, 422):
         return TerminalError(message)
     delay = float(retry_after) if retry_after and retry_after.isdigit() else None
     return TransientError(message, retry_after=delay)

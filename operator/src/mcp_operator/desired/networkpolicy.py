@@ -1,0 +1,73 @@
+"""The NetworkPolicies: who may talk to what. Only cluster networks that enforce policies act on them."""
+
+from mcp_operator.kinds import NETWORK_POLICY, Manifest
+from mcp_operator.settings import Settings
+from mcp_optimizer_api.names import (
+    COMPONENT_LABEL,
+    COMPONENT_SANDBOX,
+    COMPONENT_SERVER,
+    JOB_PORT,
+    MANAGEMENT_PORT,
+    MCP_PORT,
+    NAME_LABEL,
+    OPTIMIZER_LABEL,
+    sandbox_policy,
+)
+
+from .child import Owner, child
+
+OPERATOR_NAME = "mcp-operator"
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+def server_policy(owner: Owner, settings: Settings) -> Manifest:
+    """Clients reach the MCP port from anywhere; statistics are for the operator only."""
+    return child(
+        NETWORK_POLICY,
+        owner,
+        spec={
+            "podSelector": {"matchLabels": owner.selector},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"ports": _tcp(MCP_PORT)}, {"from": [_operator(settings)], "ports": _tcp(MANAGEMENT_PORT)}],
+        },
+    )
+
+
+def upstream_policy(owner: Owner, port: int, settings: Settings) -> Manifest:
+    """An MCPServer's Pods answer the server Pods of their namespace, and the operator that verifies them; nobody else."""
+    servers = {"podSelector": {"matchLabels": {COMPONENT_LABEL: COMPONENT_SERVER}}}
+    return child(
+        NETWORK_POLICY,
+        owner,
+        spec={
+            "podSelector": {"matchLabels": owner.selector},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [servers, _operator(settings)], "ports": _tcp(port)}],
+        },
+    )
+
+
+def sandbox_isolation(owner: Owner) -> Manifest:
+    """Sandboxes reach nothing, and only their own server Pods reach them. Kubelet probes come from the node, past all policies."""
+    return child(
+        NETWORK_POLICY,
+        owner,
+        name=sandbox_policy(owner.name),
+        spec={
+            "podSelector": {"matchLabels": {COMPONENT_LABEL: COMPONENT_SANDBOX, OPTIMIZER_LABEL: owner.name}},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [{"podSelector": {"matchLabels": owner.selector}}], "ports": _tcp(JOB_PORT)}],
+            "egress": [],
+        },
+    )
+
+
+def _operator(settings: Settings) -> Manifest:
+    return {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME_LABEL: settings.namespace}},
+        "podSelector": {"matchLabels": {NAME_LABEL: OPERATOR_NAME}},
+    }
+
+
+def _tcp(port: int) -> list[Manifest]:
+    return [{"protocol": "TCP", "port": port}]
