@@ -1,0 +1,223 @@
+"""What to do about one pool of sandbox Pods: a pure decision over the Pods there are.
+
+The pool keeps `min` warm Pods for the next jobs and never has more than `max` in all. A claim takes a Pod out of the supply for ever, so
+the supply is refilled at once, not on a timer. Deleting a warm Pod can hit a job that claimed it a moment ago: such a deletion gives the
+agent the time of a whole job to drain, and Pods that are merely old are not deleted at all: their replacement is made in time and
+the agent, which alone can say that nobody has claimed it, ends itself.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mcp_optimizer_api.optimizer import SandboxCounts
+
+from .desired.sandbox_pod import idle_seconds
+from .pool_hold import Hold
+from .pool_pod import PodState, PoolPod, Problem
+
+MAX_CREATIONS: Final = 50
+"""In one pass: the rest follows when the cache has shown these."""
+STUCK_SECONDS: Final = 120
+"""Starting for longer than this without a stated problem: the node or the agent is at fault, another Pod may fare better."""
+OVERRUN_SECONDS: Final = 30
+"""The agent ends its job at the deadline; a Pod still busy this much later has lost its agent."""
+LEAD_SECONDS: Final = 30
+"""The replacement of an ageing Pod is started this long before the Pod ends itself."""
+OVERDUE_SECONDS: Final = 60
+"""A Pod that has not ended itself by then is deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolTarget:
+    """What the spec asks of the pool."""
+
+    min: int
+    max: int
+    template_hash: str
+    job_seconds: int
+    paused: bool = False
+    blocked: Problem | None = None
+    """Why no Pod may be created at all, such as a missing RuntimeClass."""
+
+    @property
+    def supply(self) -> int:
+        """Warm Pods wanted."""
+        return min(self.min, self.max)
+
+    @property
+    def drain_seconds(self) -> int:
+        """Grace that lets a job finish which claimed the Pod while we decided to delete it."""
+        return self.job_seconds + 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """A Pod to delete; without `grace_seconds` the Pod's own grace period holds."""
+
+    pod: PoolPod
+    grace_seconds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do now."""
+
+    create: int = 0
+    delete: tuple[Removal, ...] = ()
+    counts: SandboxCounts
+    problem: Problem | None = None
+    """Why fewer Pods are created than missing."""
+    requeue_after: float | None = None
+    """When time alone changes the plan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Census:
+    """The Pods by what the pool can expect of them; those that are being deleted are in `total` only."""
+
+    finished: list[PoolPod]
+    lost: list[PoolPod]
+    """Starting or busy for too long, overdue, or starting from an outdated template."""
+    busy: list[PoolPod]
+    starting: list[PoolPod]
+    fresh: list[PoolPod]
+    stale: list[PoolPod]
+    expiring: list[PoolPod]
+    pending: int
+    total: int
+    """Pods that hold resources, with those on their way in and out."""
+
+    @property
+    def supply(self) -> int:
+        """Pods of the present template that serve, or soon will."""
+        return len(self.fresh) + len(self.starting) + self.pending
+
+
+def plan(
+    target: PoolTarget,
+    pods: Sequence[PoolPod],
+    *,
+    creations: Collection[str] = (),
+    deletions: Collection[str] = (),
+    hold: Hold | None,
+    now: float,
+) -> Plan:
+    """Decide. `creations` and `deletions` are our own writes that `pods` does not show yet."""
+    known = [replace(pod, deleting=True) if pod.uid in deletions else pod for pod in pods]
+    pending = len(set(creations) - {pod.name for pod in pods})
+    census = _census(target, known, pending, now)
+    counts = _counts(target, census)
+    if target.paused:
+        return Plan(counts=counts)
+    if target.max == 0:
+        return Plan(counts=counts, delete=tuple(_removal(target, pod) for pod in known if not pod.deleting))
+    problem = _problem(target, census, hold, now)
+    wanted = _wanted(target, census)
+    create = 0 if problem is not None else min(wanted, MAX_CREATIONS, 1 if hold is not None else MAX_CREATIONS)
+    removals = [*census.finished, *census.lost, *_surplus(target, census)]
+    return Plan(
+        create=create,
+        delete=tuple(_removal(target, pod) for pod in removals),
+        counts=counts,
+        problem=problem,
+        requeue_after=_next_change(target, known, hold, now),
+    )
+
+
+def _census(target: PoolTarget, pods: Sequence[PoolPod], pending: int, now: float) -> _Census:
+    present = [pod for pod in pods if not pod.deleting]
+    finished = [pod for pod in present if pod.state == PodState.FINISHED]
+    lost = [pod for pod in present if pod.state != PodState.FINISHED and _lost(target, pod, now)]
+    rest = [pod for pod in present if pod not in finished and pod not in lost]
+    warm = [pod for pod in rest if pod.state == PodState.WARM]
+    ageing = [pod for pod in warm if now >= _lead_time(pod)]
+    serving = [pod for pod in warm if pod not in ageing]
+    return _Census(
+        finished=finished,
+        lost=lost,
+        busy=[pod for pod in rest if pod.state == PodState.BUSY],
+        starting=[pod for pod in rest if pod.state == PodState.STARTING],
+        fresh=[pod for pod in serving if pod.template_hash == target.template_hash],
+        stale=[pod for pod in serving if pod.template_hash != target.template_hash],
+        expiring=ageing,
+        pending=pending,
+        total=sum(pod.state != PodState.FINISHED for pod in pods) + pending,
+    )
+
+
+def _lead_time(pod: PoolPod) -> float:
+    return pod.created + idle_seconds(pod.name) - LEAD_SECONDS
+
+
+def _lost(target: PoolTarget, pod: PoolPod, now: float) -> bool:
+    if pod.state == PodState.STARTING:
+        return pod.template_hash != target.template_hash or (pod.problem is None and now - pod.created > STUCK_SECONDS)
+    if pod.state == PodState.BUSY:
+        return now - pod.since > target.job_seconds + OVERRUN_SECONDS
+    return now > pod.created + idle_seconds(pod.name) + OVERDUE_SECONDS
+
+
+def _wanted(target: PoolTarget, census: _Census) -> int:
+    room = target.max - census.total
+    missing = target.supply - census.supply - len(census.stale)
+    if missing <= 0 and census.stale:
+        # Replacing Pods that still serve is not urgent: a quarter at a time, and a broken new template stops at that quarter.
+        surge = max(1, math.ceil(target.supply / 4)) - len(census.starting) - census.pending
+        missing = min(surge, target.supply - census.supply)
+    return max(0, min(missing, room))
+
+
+def _surplus(target: PoolTarget, census: _Census) -> list[PoolPod]:
+    """Warm Pods that are not needed any more: outdated ones first, but only what the ready ones can spare."""
+    stale = sorted(census.stale, key=lambda pod: pod.created)
+    spare = len(census.fresh) + len(stale) - target.supply
+    # With no room for a replacement beside them, one of them has to go first; everything else must be at rest.
+    at_rest = len(census.fresh) + len(stale) + len(census.expiring) == census.total
+    blocked = at_rest and census.total >= target.max and census.supply < target.supply
+    outdated = stale[: max(spare, 1 if blocked else 0, 0)]
+    # A Pod that is not ready yet is the cheaper loss; then the oldest, which has the least time left.
+    excess = census.supply - target.supply
+    candidates = [*census.starting, *sorted(census.fresh, key=lambda pod: pod.created)]
+    return outdated + candidates[: max(0, excess)]
+
+
+def _removal(target: PoolTarget, pod: PoolPod) -> Removal:
+    drains = pod.state == PodState.WARM or (pod.state == PodState.BUSY and target.max == 0)
+    return Removal(pod=pod, grace_seconds=target.drain_seconds if drains else None)
+
+
+def _problem(target: PoolTarget, census: _Census, hold: Hold | None, now: float) -> Problem | None:
+    if target.blocked is not None:
+        return target.blocked
+    stated = next((pod.problem for pod in census.starting if pod.problem is not None), None)
+    if stated is not None:
+        return stated
+    return Problem(reason=hold.reason, message=hold.message) if hold is not None and now < hold.until else None
+
+
+def _counts(target: PoolTarget, census: _Census) -> SandboxCounts:
+    return SandboxCounts(
+        target=target.supply,
+        warm=len(census.fresh) + len(census.stale) + len(census.expiring),
+        starting=len(census.starting) + census.pending,
+        busy=len(census.busy),
+    )
+
+
+def _next_change(target: PoolTarget, pods: Sequence[PoolPod], hold: Hold | None, now: float) -> float | None:
+    moments = [_next_change_of(target, pod, now) for pod in pods if not pod.deleting and pod.state != PodState.FINISHED]
+    if hold is not None:
+        moments.append(hold.until)
+    ahead = [moment - now for moment in moments if moment > now]
+    return max(1.0, min(ahead)) if ahead else None
+
+
+def _next_change_of(target: PoolTarget, pod: PoolPod, now: float) -> float:
+    if pod.state == PodState.STARTING:
+        return pod.created + STUCK_SECONDS
+    if pod.state == PodState.BUSY:
+        return pod.since + target.job_seconds + OVERRUN_SECONDS
+    lead = _lead_time(pod)
+    return lead if lead > now else pod.created + idle_seconds(pod.name) + OVERDUE_SECONDS

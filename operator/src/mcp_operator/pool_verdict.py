@@ -1,0 +1,39 @@
+"""What the pool's state means to people: the SandboxReady condition.
+
+It speaks of whether jobs can run, not of the last Pod: every job takes a Pod out of the pool for a second, and a condition that turned
+with each of them would cost more writes than the pool itself.
+"""
+
+from dataclasses import dataclass
+
+from mcp_optimizer_api.status import Reason
+
+from .pool import Plan, PoolTarget
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolVerdict:
+    """Of the SandboxReady condition."""
+
+    ready: bool
+    reason: Reason
+    message: str
+
+
+def pool_verdict(target: PoolTarget, plan: Plan) -> PoolVerdict:
+    """Judge the pool as it is before `plan` is carried out."""
+    counts = plan.counts
+    if target.max == 0:
+        return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message="execute_code is off: spec.sandbox.pool.max is 0.")
+    if target.min == 0:
+        # Jobs take warm Pods only: a job that waited for a Pod to be made on demand would wait longer than it may.
+        message = "Jobs are refused: spec.sandbox.pool.min is 0, so no Pod is kept warm. Set it to 1 or more."
+        return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message=message)
+    if plan.problem is not None and counts.warm < target.supply:
+        have = "No sandbox Pod is warm" if counts.warm == 0 else "Fewer sandbox Pods are warm than asked for"
+        return PoolVerdict(ready=counts.warm > 0, reason=plan.problem.reason, message=f"{have}. {plan.problem.message}")
+    if counts.warm > 0:
+        return PoolVerdict(ready=True, reason=Reason.POOL_AT_TARGET, message="Warm sandbox Pods are ready for jobs.")
+    if counts.busy > 0:
+        return PoolVerdict(ready=True, reason=Reason.POOL_FILLING, message="Every sandbox Pod has a job; new ones are on their way.")
+    return PoolVerdict(ready=False, reason=Reason.POOL_FILLING, message="The first sandbox Pods are on their way.")
