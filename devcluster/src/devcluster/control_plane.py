@@ -74,11 +74,10 @@ def etcd(layout: Layout, endpoint: Endpoint, binary: Path) -> Command:
     return Command("etcd", argv, netns=endpoint.netns)
 
 
-def apiserver(layout: Layout, endpoint: Endpoint, binary: Path) -> Command:
-    """The API server. Pod Security, quotas and CEL are on by default; the audit log blocks, so that a test may read it at once."""
+def _api_serving(layout: Layout, endpoint: Endpoint) -> list[str]:
+    """Addresses, the database, and the log of writes, which blocks so that a test may read it at once."""
     pki = layout.pki
-    argv = [
-        str(binary),
+    return [
         f"--bind-address={endpoint.address}",
         f"--advertise-address={endpoint.address}",
         f"--secure-port={endpoint.ports.api}",
@@ -87,19 +86,28 @@ def apiserver(layout: Layout, endpoint: Endpoint, binary: Path) -> Command:
         f"--etcd-cafile={pki}/etcd-ca.crt",
         f"--etcd-certfile={pki}/etcd-client.crt",
         f"--etcd-keyfile={pki}/etcd-client.key",
-        f"--client-ca-file={pki}/ca.crt",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
+        f"--audit-policy-file={layout.config}/audit-policy.yaml",
+        f"--audit-log-path={layout.audit_log}",
+        "--audit-log-mode=blocking",
+        "--audit-log-maxsize=2000",
+        # Otherwise a stop waits a minute for the watches of clients that are gone.
+        "--shutdown-delay-duration=0s",
+    ]
+
+
+def _api_identities(layout: Layout) -> list[str]:
+    """Who may call: users and service accounts, the API server itself at the kubelet, and at aggregated APIs."""
+    pki = layout.pki
+    return [
+        f"--client-ca-file={pki}/ca.crt",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={pki}/service-account.pub",
         f"--service-account-signing-key-file={pki}/service-account.key",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
-        f"--audit-policy-file={layout.config}/audit-policy.yaml",
-        f"--audit-log-path={layout.audit_log}",
-        "--audit-log-mode=blocking",
-        "--audit-log-maxsize=2000",
         f"--kubelet-certificate-authority={pki}/ca.crt",
         f"--kubelet-client-certificate={pki}/kubelet-client.crt",
         f"--kubelet-client-key={pki}/kubelet-client.key",
@@ -112,9 +120,12 @@ def apiserver(layout: Layout, endpoint: Endpoint, binary: Path) -> Command:
         f"--proxy-client-cert-file={pki}/front-proxy-client.crt",
         f"--proxy-client-key-file={pki}/front-proxy-client.key",
         "--enable-aggregator-routing=true",
-        # Otherwise a stop waits a minute for the watches of clients that are gone.
-        "--shutdown-delay-duration=0s",
     ]
+
+
+def apiserver(layout: Layout, endpoint: Endpoint, binary: Path) -> Command:
+    """The API server. Pod Security, quotas and CEL are on by default."""
+    argv = [str(binary), *_api_serving(layout, endpoint), *_api_identities(layout)]
     if not endpoint.with_node:
         # A loopback address is not allowed as the endpoint of Service `kubernetes`, and no Pod would use it.
         argv.append("--endpoint-reconciler-type=none")

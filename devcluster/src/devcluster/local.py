@@ -6,7 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import addons, address_plan, boot, control_plane, debian, images, leftovers, local_stop, network, pki, process, toolchain
+from devcluster import (
+    addons,
+    address_plan,
+    boot,
+    control_plane,
+    debian,
+    gvisor,
+    images,
+    leftovers,
+    local_stop,
+    network,
+    pki,
+    process,
+    toolchain,
+)
 from devcluster import node as nodes
 from devcluster.address_plan import AddressPlan
 from devcluster.api_client import ApiClient
@@ -40,6 +54,7 @@ class Local:
         _require_root()
         debian.install(self.runner, self.progress, packages=debian.missing_packages(), root=True)
         toolchain.ensure(toolchain.FULL, self.progress)
+        gvisor.ensure(self.progress)
         with state_lock(self.layout):
             if self._healthy():
                 self.progress.step(f"cluster {self.layout.name!r} is already running")
@@ -73,7 +88,7 @@ class Local:
     def _node(self) -> Node:
         routes = [] if network.exists(self.layout) else network.host_routes(self.runner)
         plan = address_plan.allocate(self.layout, routes)
-        return Node(self.layout, plan, network.netns_name(self.layout.ident), toolchain.bin_dir(), gvisor=False)
+        return Node(self.layout, plan, network.netns_name(self.layout.ident), toolchain.bin_dir(), gvisor=gvisor.available())
 
     def _healthy(self) -> bool:
         if not network.exists(self.layout) or not self.kubeconfig.exists():

@@ -17,6 +17,7 @@ from devcluster.layout import user_cache
 from devcluster.progress import Progress
 
 MODULE = Path(__file__).parent / "tools"
+GVISOR_SHIM_MODULE = Path(__file__).parent / "gvisor_shim"
 KUBERNETES = "v1.35.4"
 CONTAINERD = "v2.3.7"
 GVISOR = "v0.0.0-20260905035102-160fafc42237"
@@ -71,8 +72,9 @@ def tool(name: str) -> Tool:
 def pin_hash() -> str:
     """Changes whenever any pin or build flag changes."""
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
-        digest.update((MODULE / name).read_bytes())
+    for module in (MODULE, GVISOR_SHIM_MODULE):
+        for name in ("go.mod", "go.sum"):
+            digest.update((module / name).read_bytes())
     digest.update(repr(TOOLS).encode())
     return digest.hexdigest()[:12]
 
