@@ -9,4 +9,5 @@ run "$bin/mypy" api/src operator/src server/src sandbox/src devcluster/src
 run "$bin/lint-imports"
 run "$py" scripts/house_rules.py
 run "$py" -m mcp_optimizer_api.crd --check crds charts/mcp-operator/files/crds
+run "$py" -m mcp_optimizer_api.reference --check docs/reference
 exit $failed

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from .cel import VALIDATIONS, rule
 from .names import GROUP, VERSION
 from .optimizer import MCPOptimizerSpec, MCPOptimizerStatus
-from .schema import structural
+from .schema import Defaults, structural
 from .server import MCPServerSpec, MCPServerStatus
 from .yaml_text import to_yaml
 
@@ -107,7 +107,7 @@ KINDS = (
 
 def root_schema(kind: Kind) -> dict[str, Any]:
     """The schema of the whole object."""
-    spec = structural(kind.spec, defaults=True)
+    spec = structural(kind.spec, defaults=Defaults.STORED)
     if kind.spec_optional:
         spec["default"] = {}
     return {
@@ -120,7 +120,7 @@ def root_schema(kind: Kind) -> dict[str, Any]:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": structural(kind.status, defaults=False),
+            "status": structural(kind.status, defaults=Defaults.NONE),
         },
     }
 

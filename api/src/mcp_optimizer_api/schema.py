@@ -4,6 +4,7 @@ Pydantic emits JSON Schema 2020-12; a CRD takes a subset with its own extensions
 translated, or refused: a keyword that silently vanished would be a rule nobody enforces.
 """
 
+from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,20 +23,28 @@ TRANSLATED = frozenset(
 )
 
 
+class Defaults(Enum):
+    """Which defaults a schema carries."""
+
+    NONE = "none"  # Status: a program writes it, nobody fills it in.
+    STORED = "stored"  # Spec: what the API server fills in.
+    EFFECTIVE = "effective"  # Documentation: also what only programs apply.
+
+
 class UnsupportedSchema(ValueError):
     """A model uses something a CRD cannot express."""
 
 
-def structural(model: type[BaseModel], *, defaults: bool) -> Schema:
-    """The structural schema of `model`; `defaults` says whether the API server fills in scalar defaults."""
+def structural(model: type[BaseModel], *, defaults: Defaults) -> Schema:
+    """The structural schema of `model`."""
     raw = model.model_json_schema(by_alias=True)
-    return _Converter(raw.get("$defs", {}), defaults=defaults).node(raw, path=model.__name__, seen=())
+    return _Converter(raw.get("$defs", {}), defaults).node(raw, path=model.__name__, seen=())
 
 
 class _Converter:
-    """One conversion: the definitions to inline, and whether defaults are wanted."""
+    """One conversion: the definitions to inline, and the defaults that are wanted."""
 
-    def __init__(self, definitions: dict[str, Schema], *, defaults: bool) -> None:
+    def __init__(self, definitions: dict[str, Schema], defaults: Defaults) -> None:
         self._definitions = definitions
         self._defaults = defaults
 
@@ -100,7 +109,9 @@ class _Converter:
 
     def _default(self, raw: Schema, made: Schema) -> None:
         default = _persisted(raw.get("default"))
-        if self._defaults and default is not None and not raw.get(DEFAULT_IN_CODE) and (default != {} or "properties" in raw):
+        if self._defaults is Defaults.NONE or default is None or (default == {} and "properties" not in raw):
+            return
+        if self._defaults is Defaults.EFFECTIVE or not raw.get(DEFAULT_IN_CODE):
             made["default"] = default
 
 
