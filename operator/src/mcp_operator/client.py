@@ -7,7 +7,7 @@ time per request (docs/decisions). Every failure comes out as one of the errors 
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import aiohttp
@@ -34,6 +34,13 @@ async def load_configuration() -> Configuration:
     configuration.retries = False  # the work queue retries, with its own back-off
     configuration.connection_pool_maxsize = 32
     return configuration
+
+
+class Applied(NamedTuple):
+    """Answer to a server-side apply: the object, and whether it did not exist before."""
+
+    obj: Manifest
+    created: bool
 
 
 class Client:
@@ -83,12 +90,13 @@ class Client:
         metadata = manifest["metadata"]
         return await self.request("PUT", kind.path(metadata.get("namespace"), metadata["name"]), body=manifest, verb="update")
 
-    async def apply(self, kind: Kind, manifest: Manifest, *, manager: str, force: bool, subresource: str | None = None) -> Manifest:
-        """Server-side apply."""
+    async def apply(self, kind: Kind, manifest: Manifest, *, manager: str, force: bool, subresource: str | None = None) -> Applied:
+        """Server-side apply; ConflictError when it is not forced and others own what we want to set."""
         metadata = manifest["metadata"]
         path = kind.path(metadata.get("namespace"), metadata["name"], subresource)
         query = {"fieldManager": manager, "force": "true" if force else "false"}
-        return await self.request("PATCH", path, query=query, body=manifest, content_type=APPLY, verb="apply")
+        code, obj = await self._send("PATCH", path, query=query, body=manifest, content_type=APPLY, verb="apply")
+        return Applied(obj, created=code == 201)
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> bool:
         """Delete exactly the incarnation `uid`; False when it was gone already."""
@@ -102,6 +110,12 @@ class Client:
         return True
 
     async def request(
+        self, method: str, path: str, *, verb: str, query: Mapping[str, str] | None = None, body: Any = None, timeout: float = TIMEOUT
+    ) -> Manifest:
+        """One request; the decoded answer, or one of our errors."""
+        return (await self._send(method, path, verb=verb, query=query, body=body, timeout=timeout))[1]
+
+    async def _send(
         self,
         method: str,
         path: str,
@@ -111,8 +125,7 @@ class Client:
         body: Any = None,
         content_type: str = JSON,
         timeout: float = TIMEOUT,
-    ) -> Manifest:
-        """One request; the decoded answer, or one of our errors."""
+    ) -> tuple[int, Manifest]:
         url = f"{self.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": self._user_agent}
         code = "error"
@@ -128,7 +141,7 @@ class Client:
         finally:
             self._metrics.api_requests.labels(verb, code).inc()
         if response.status < 300:
-            return json.loads(data) if data else {}
+            return response.status, json.loads(data) if data else {}
         raise error_from(response.status, data, f"{verb} {path}", response.getheader("Retry-After"))
 
 

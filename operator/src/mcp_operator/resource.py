@@ -11,7 +11,7 @@ from mcp_optimizer_api.server import MCPServerSpec, MCPServerStatus
 from mcp_optimizer_api.status import Condition
 
 from .desired.child import Owner
-from .kinds import MCP_OPTIMIZER, Key, Manifest, key_of
+from .kinds import Key, Manifest, key_of
 
 Spec = TypeVar("Spec", bound=Resource)
 Status = TypeVar("Status", bound=Resource)
@@ -44,7 +44,7 @@ class InvalidSpecError(Exception):
 
 def owner_of(obj: Manifest) -> Owner:
     """Identity of a custom resource, parsed or not."""
-    return Owner(key_of(obj), obj["metadata"]["uid"])
+    return Owner(key_of(obj), obj["metadata"]["uid"], obj["metadata"].get("creationTimestamp", ""))
 
 
 def optimizer(obj: Manifest) -> Optimizer:
@@ -58,9 +58,14 @@ def server(obj: Manifest) -> Server:
 
 
 def conditions(obj: Manifest) -> list[Condition]:
-    """Conditions of a resource whose spec may not parse."""
-    model = MCPOptimizerStatus if obj["kind"] == MCP_OPTIMIZER.kind else MCPServerStatus
-    return list(_status(obj, model).conditions)
+    """Conditions of a resource whose spec may not parse; unreadable ones are dropped."""
+    found = []
+    for item in (obj.get("status") or {}).get("conditions") or ():
+        try:
+            found.append(Condition.model_validate(item))
+        except ValidationError:
+            continue
+    return found
 
 
 def _custom(obj: Manifest, spec: type[Spec], status: type[Status]) -> Custom[Spec, Status]:

@@ -28,6 +28,8 @@ class Owner:
 
     key: Key
     uid: str
+    created: str = ""
+    """metadata.creationTimestamp"""
 
     @property
     def name(self) -> str:

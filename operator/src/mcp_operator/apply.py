@@ -1,0 +1,144 @@
+"""Writing children: server-side apply, and only where the live object drifted from what we want.
+
+Three traps are handled here. An object that somebody else made under our name is never taken over. An object whose owner was deleted
+and made again is left to garbage collection first. And `spec.replicas`, once an autoscaler owns it, is never dropped from our applied
+fields without handing it over: the API server would reset it to 1 (see `_hand_over_replicas`).
+"""
+
+import logging
+
+from mcp_optimizer_api.names import MANAGED_BY, MANAGED_BY_LABEL
+
+from .cache import Cache, controller_uid
+from .client import Client
+from .desired.child import Owner
+from .drift import HASH_ANNOTATION, drift, hashed
+from .errors import ConflictError, TerminalError, TransientError
+from .kinds import APPLIED, BY_NAME, DEPLOYMENT, Key, Kind, Manifest, key_of
+
+MANAGER = "mcp-operator"
+SCALE_MANAGER = "mcp-operator-initial-replicas"
+
+log = logging.getLogger(__name__)
+
+
+class Applier:
+    """Makes children as desired. One instance serves all workers; it remembers only what admission insists on changing."""
+
+    def __init__(self, client: Client, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+        self._insisted: dict[Key, tuple[str, tuple[str, ...]]] = {}
+
+    async def apply(self, owner: Owner, manifest: Manifest, *, replicas: int | None = None) -> bool:
+        """Bring one child to the desired state; True when that took a write.
+
+        `replicas` is the initial number of a Deployment that an autoscaler scales, given at creation only.
+        """
+        kind, key, wanted = BY_NAME[manifest["kind"]], key_of(manifest), hashed(manifest)
+        live = self._cache.get(key)
+        if live is None:
+            await self._create(owner, kind, wanted, replicas)
+            return True
+        _check_owner(owner, key, live)
+        differences = drift(live, wanted)
+        if not differences or self._insisted.get(key) == (_hash(wanted), tuple(differences)):
+            return False
+        log.info("Repaired child", extra={"key": str(key), "owner": str(owner.key), "fields": differences[:5]})
+        if replicas is not None:
+            await self._hand_over_replicas(live)
+        await self._write(kind, wanted)
+        return True
+
+    async def prune(self, owner: Owner, wanted: set[Key]) -> int:
+        """Delete children of kinds we apply that are not wanted any more; returns how many."""
+        count = 0
+        for child in self._cache.children(owner.key, *(kind.kind for kind in APPLIED)):
+            key = key_of(child)
+            stale = key not in wanted and controller_uid(child) == owner.uid and not child["metadata"].get("deletionTimestamp")
+            if stale and child["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGED_BY:
+                await self._client.delete(BY_NAME[key.kind], key.namespace, key.name, uid=child["metadata"]["uid"])
+                count += 1
+        return count
+
+    def forget(self, key: Key) -> None:
+        """A child is gone."""
+        self._insisted.pop(key, None)
+
+    async def _create(self, owner: Owner, kind: Kind, wanted: Manifest, replicas: int | None) -> None:
+        """Unforced: what is not in our cache may still exist, made by somebody else."""
+        body = wanted if replicas is None else {**wanted, "spec": {**wanted["spec"], "replicas": replicas}}
+        key = key_of(wanted)
+        try:
+            obj, created = await self._client.apply(kind, body, manager=MANAGER, force=False)
+        except ConflictError:
+            live = await self._client.get(kind, key.namespace, key.name)
+            if live is None:
+                raise
+            _check_owner(owner, key, live)
+            await self._write(kind, wanted)
+            return
+        if not created and obj["metadata"]["creationTimestamp"] < owner.created:
+            # Nothing of ours can be older than its owner. Applying nothing gives back what was just added.
+            await self._client.apply(kind, _nothing(wanted), manager=MANAGER, force=False)
+            raise _taken(owner, key)
+        self._cache.put(obj)
+
+    async def _write(self, kind: Kind, wanted: Manifest) -> None:
+        obj, _ = await self._client.apply(kind, wanted, manager=MANAGER, force=True)
+        self._cache.put(obj)
+        remaining = tuple(drift(obj, wanted))
+        key = key_of(wanted)
+        if remaining:
+            # An admission webhook changed what we sent. Fighting it would be a write per event, for ever.
+            self._insisted[key] = (_hash(wanted), remaining)
+            log.warning("Accepted fields that admission changes", extra={"key": str(key), "fields": list(remaining[:5])})
+        else:
+            self._insisted.pop(key, None)
+
+    async def _hand_over_replicas(self, live: Manifest) -> None:
+        """Let another field manager own the live number before we stop mentioning it."""
+        holders = [entry["manager"] for entry in live["metadata"].get("managedFields") or () if entry["operation"] == "Apply"]
+        if MANAGER not in holders:
+            return
+        metadata = live["metadata"]
+        body = {
+            "apiVersion": DEPLOYMENT.api_version,
+            "kind": DEPLOYMENT.kind,
+            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "resourceVersion": metadata["resourceVersion"]},
+            "spec": {"replicas": live["spec"].get("replicas", 1)},
+        }
+        # With the resourceVersion: a number that the autoscaler chose meanwhile wins, and we come again.
+        obj, _ = await self._client.apply(DEPLOYMENT, body, manager=SCALE_MANAGER, force=True)
+        self._cache.put(obj)
+
+
+def _check_owner(owner: Owner, key: Key, live: Manifest) -> None:
+    controller = controller_uid(live)
+    if live["metadata"].get("deletionTimestamp"):
+        raise TransientError(f"{key} is being deleted; it is made again when it is gone", retry_after=1.0)
+    if controller == owner.uid:
+        return
+    if controller is None and HASH_ANNOTATION in (live["metadata"].get("annotations") or {}):
+        return  # ours; somebody took the ownerReference away
+    names = {(ref["kind"], ref["name"]) for ref in live["metadata"].get("ownerReferences") or ()}
+    if (owner.key.kind, owner.name) in names:
+        raise TransientError(f"{key} belongs to an earlier {owner.key}; waiting for garbage collection", retry_after=1.0)
+    raise _taken(owner, key)
+
+
+def _taken(owner: Owner, key: Key) -> TerminalError:
+    return TerminalError(f"{key.kind} {key.name} exists and is not ours: delete or rename it, or rename this {owner.key.kind}")
+
+
+def _nothing(manifest: Manifest) -> Manifest:
+    metadata = manifest["metadata"]
+    return {
+        "apiVersion": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+    }
+
+
+def _hash(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["annotations"][HASH_ANNOTATION])

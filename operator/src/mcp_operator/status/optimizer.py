@@ -1,0 +1,90 @@
+"""Status of an MCPOptimizer, computed from what was gathered. Pure: the time is an argument."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcp_operator.desired.service import service_url
+from mcp_operator.resource import Optimizer
+from mcp_optimizer_api.optimizer import FederatedServer, MCPOptimizerStatus, Metrics, SandboxCounts, ServerTotals
+from mcp_optimizer_api.status import ConditionType, Reason
+
+from .finding import Finding, conditions
+from .server import selector
+from .summary import NEEDS_A_HUMAN, paused, summary
+from .workload import Workload, availability, scaling, standing
+
+MAX_SERVERS = 100
+_POLICIES = {
+    True: Finding(True, Reason.POLICY_APPLIED, "NetworkPolicies are in place; the cluster's network plugin has to enforce them."),
+    False: Finding(False, Reason.POLICY_DISABLED, "spec.networkPolicy.enabled is false: only the sandboxes are isolated."),
+}
+_NO_AUTHENTICATION = Finding(True, Reason.NO_AUTHENTICATION, "Everybody who reaches the endpoint may call every tool.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerObserved:
+    """Everything the status of one MCPOptimizer is computed from."""
+
+    optimizer: Optimizer
+    workload: Workload
+    selected: Sequence[str]
+    """Names of the MCPServers that are federated."""
+    federated: Sequence[FederatedServer] | None
+    """As the server Pods see them; None while nobody has asked them since the operator started."""
+    metrics: Metrics | None
+    """None: nothing new."""
+    sandbox: Finding
+    sandboxes: SandboxCounts
+
+
+def optimizer_status(observed: OptimizerObserved, *, now: float) -> MCPOptimizerStatus:
+    """The whole status."""
+    optimizer, workload = observed.optimizer, observed.workload
+    findings: dict[ConditionType, Finding] = {
+        **summary(ready(observed)),
+        ConditionType.AVAILABLE: availability(workload),
+        ConditionType.SCALING_ACTIVE: scaling(workload),
+        ConditionType.SANDBOX_READY: observed.sandbox,
+        ConditionType.NETWORK_ISOLATION: _POLICIES[optimizer.spec.network_policy.enabled],
+        ConditionType.AUTH_DISABLED: _NO_AUTHENTICATION,
+        ConditionType.PAUSED: paused(optimizer.spec.paused),
+    }
+    totals, servers = _federation(observed)
+    return MCPOptimizerStatus(
+        observed_generation=optimizer.generation,
+        conditions=conditions(findings, optimizer.status.conditions, generation=optimizer.generation, now=now),
+        replicas=workload.count("replicas"),
+        ready_replicas=workload.count("readyReplicas"),
+        selector=selector(optimizer.owner.selector),
+        endpoint=service_url(optimizer.owner),
+        totals=totals,
+        servers=servers,
+        sandboxes=observed.sandboxes,
+        metrics=observed.metrics or optimizer.status.metrics,
+    )
+
+
+def _federation(observed: OptimizerObserved) -> tuple[ServerTotals, list[FederatedServer]]:
+    old = observed.optimizer.status
+    serving = observed.workload.count("readyReplicas") > 0
+    if observed.federated is None and serving and old.totals.total == len(observed.selected):
+        return old.totals, list(old.servers)  # an operator restart is no news
+    known = {server.name: server for server in observed.federated or ()} if serving else {}
+    excuse = "The server Pods have not asked it yet." if serving else "No server Pod is ready."
+    servers = [known.get(name) or FederatedServer(name=name, ready=False, tools=0, message=excuse) for name in observed.selected]
+    servers.sort(key=lambda server: (server.ready, server.name))
+    working = [server for server in servers if server.ready]
+    totals = ServerTotals(total=len(servers), ready=len(working), tools=sum(server.tools for server in working))
+    return totals, servers[:MAX_SERVERS]
+
+
+def ready(observed: OptimizerObserved) -> Finding:
+    """Ready: the endpoint serves as asked for, and code can run unless somebody switched that off. A busy pool is a healthy one."""
+    stand = standing(observed.workload)
+    if stand.holds is not True:
+        return stand
+    sandbox = observed.sandbox
+    off = sandbox.reason is Reason.SANDBOX_DISABLED
+    if sandbox.holds is False and not off:
+        return Finding(False, sandbox.reason if sandbox.reason in NEEDS_A_HUMAN else Reason.PROGRESSING, sandbox.message)
+    return stand
