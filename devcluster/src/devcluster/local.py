@@ -33,7 +33,7 @@ from devcluster.progress import Progress
 from devcluster.provider import Runner, run
 from devcluster.statelock import state_lock
 
-COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy")
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy", "netpol")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Local:
         addons.apply(node.binaries / "kubectl", self.kubeconfig, addons.manifests(plan, gvisor=node.gvisor), self.runner)
         path = f"{node.binaries}:{boot.SYSTEM_PATH}"
         scheduler = control_plane.scheduler(self.layout, endpoint, node.binaries / "kube-scheduler")
-        for command in (scheduler, nodes.kubelet(node), nodes.kube_proxy(node)):
+        for command in (scheduler, nodes.kubelet(node), nodes.kube_proxy(node), nodes.netpol(node)):
             process.spawn(self.layout, command, path=path)
         self._await_services(client, plan)
 
@@ -139,7 +139,12 @@ class Local:
         pki.issue(roots.cluster, f"system:node:{nodes.NODE}", organization="system:nodes", hosts=[plan.node]).write(
             self.layout.pki, "kubelet"
         )
-        for name, user, group in (("kubelet", f"system:node:{nodes.NODE}", "system:nodes"), ("kube-proxy", "system:kube-proxy", None)):
+        node_user = (f"system:node:{nodes.NODE}", "system:nodes")
+        for name, user, group in (
+            ("kubelet", *node_user),
+            ("kube-proxy", "system:kube-proxy", None),
+            ("netpol", "devcluster-netpol", None),
+        ):
             client = pki.issue(roots.cluster, user, organization=group)
             boot.write_kubeconfig(self.layout.config / f"{name}.kubeconfig", self.layout, endpoint, roots, client)
 

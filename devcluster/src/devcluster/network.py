@@ -12,6 +12,14 @@ from devcluster.provider import Runner, checked
 
 UPLINK = "uplink"
 BRIDGE = "node0"
+# Only IPv4, so that no rule is needed for the other; and a Pod cannot borrow another Pod's address to escape its policy.
+SYSCTLS = (
+    "net.ipv4.ip_forward=1",
+    "net.ipv4.conf.all.rp_filter=1",
+    "net.ipv4.conf.default.rp_filter=1",
+    "net.ipv6.conf.all.disable_ipv6=1",
+    "net.ipv6.conf.default.disable_ipv6=1",
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def setup_commands(network: Network) -> list[list[str]]:
         ["ip", "link", "set", network.host_interface, "up"],
         [*inside, "route", "add", "default", "via", plan.host_link],
         ["ip", "route", "add", plan.all, "via", plan.node_link],
-        ["nsenter", f"--net=/run/netns/{network.netns}", "--", "sysctl", "-qw", "net.ipv4.ip_forward=1"],
+        ["nsenter", f"--net=/run/netns/{network.netns}", "--", "sysctl", "-qew", *SYSCTLS],
     ]
 
 

@@ -1,6 +1,7 @@
 """The node's configuration as pure functions: containerd, CNI, kubelet, kube-proxy. Every value that is not a default says why."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from devcluster.address_plan import AddressPlan
 from devcluster.layout import Layout
+from devcluster.network import UPLINK
 from devcluster.process import Command
 
 NODE = "devcluster"
@@ -216,3 +218,10 @@ def kube_proxy(node: Node) -> Command:
         "--conntrack-tcp-timeout-close-wait=0",
     )
     return Command("kube-proxy", argv, netns=node.netns)
+
+
+def netpol(node: Node) -> Command:
+    """The NetworkPolicy enforcer, with this interpreter and this copy of the package."""
+    kubeconfig = f"--kubeconfig={node.layout.config}/netpol.kubeconfig"
+    argv = (sys.executable, "-m", "devcluster.netpol", kubeconfig, f"--uplink={UPLINK}")
+    return Command("netpol", argv, env={"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}, netns=node.netns)
