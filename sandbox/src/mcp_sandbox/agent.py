@@ -1,0 +1,189 @@
+"""PID 1 of a sandbox Pod: one listening port, one job, one end.
+
+The latch is the whole claim protocol: the first `start` with the right token wins, everybody else is refused, and nothing outside this
+process has to agree on who it was.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+from .frames import encode
+from .health import HealthEndpoint
+from .isolation import until_isolated
+from .journal import log
+from .processes import kill_all_others, reap
+from .request import Refusal, parse_start
+from .settings import Settings
+from .stream import FrameStream
+from .supervision import RunningJob
+from .worker import Worker
+
+MAX_STRANGERS = 8
+"""Connections that have not shown a token yet. The oldest gives way, so that silent ones cannot keep a claim out."""
+STRANGER_SECONDS = 5.0
+END_SECONDS = 5.0
+EXIT_IDLE, EXIT_WORKER_DIED, EXIT_TERMINATED = 3, 5, 6
+
+
+class Agent:
+    """The state of the Pod: warming, warm, claimed, over."""
+
+    def __init__(self, settings: Settings, worker: Worker) -> None:
+        self._settings = settings
+        self._worker = worker
+        self._strangers: dict[FrameStream, None] = {}
+        self._job: RunningJob | None = None
+        self._owner: FrameStream | None = None
+        self._channel = FrameStream(self)
+        self._worker_ready = False
+        self._isolated = False
+        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> int:
+        """Serve one job; the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGCHLD, self._child_ended)
+        loop.add_signal_handler(signal.SIGTERM, self._terminate)
+        await loop.create_unix_connection(lambda: self._channel, sock=self._worker.channel)
+        health = HealthEndpoint(self._why_not_ready)
+        port = await _listen(self._settings.bind, self._settings.port, lambda: _Stranger(self))
+        health_port = await _listen(self._settings.bind, self._settings.health_port, health.connection)
+        log("listening", pod=self._settings.pod, port=port, healthPort=health_port)
+        isolation = loop.create_task(self._prove_isolation())
+        idle = loop.call_later(self._settings.idle_seconds, self._idle)
+        try:
+            return await self._over
+        finally:
+            idle.cancel()
+            isolation.cancel()
+            kill_all_others()
+
+    def stranger_came(self, stream: FrameStream) -> None:
+        """Somebody connected."""
+        if len(self._strangers) >= MAX_STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.abort()
+        self._strangers[stream] = None
+        asyncio.get_running_loop().call_later(STRANGER_SECONDS, self._forget, stream)
+
+    def on_frame(self, stream: FrameStream, body: bytes) -> None:
+        if stream is self._channel:
+            self._from_worker(body)
+        elif stream is self._owner and self._job is not None:
+            self._job.from_owner(body)
+        elif stream in self._strangers:
+            del self._strangers[stream]
+            self._answer_start(stream, body)
+
+    def on_garbage(self, stream: FrameStream, reason: str) -> None:
+        if stream in self._strangers:
+            del self._strangers[stream]
+            _reject(stream, Refusal(400, f"malformed frame: {reason}"))
+        elif self._job is not None:
+            side = "job broke the protocol with its agent" if stream is self._channel else "server sent a malformed frame"
+            self._job.fail("killed" if stream is self._channel else "cancelled", f"the {side}: {reason}")
+
+    def on_lost(self, stream: FrameStream) -> None:
+        self._strangers.pop(stream, None)
+        if self._job is None:
+            if stream is self._channel:
+                self._end(EXIT_WORKER_DIED)
+        elif stream is self._channel:
+            self._job.channel_closed()
+        elif stream is self._owner:
+            self._job.owner_lost()
+
+    def on_pressure(self, stream: FrameStream, full: bool) -> None:
+        if self._job is not None and stream in (self._owner, self._channel):
+            self._job.pressure(stream, full)
+
+    def _why_not_ready(self) -> str | None:
+        if self._job is not None:
+            return "claimed: this Pod runs its one job"
+        if not self._worker_ready:
+            return "warming up"
+        if not self._isolated:
+            return "the network is open: waiting for the NetworkPolicy to take effect"
+        return None
+
+    def _from_worker(self, body: bytes) -> None:
+        if self._job is not None:
+            self._job.from_worker(body)
+        elif not self._worker_ready:
+            self._worker_ready = True
+
+    def _answer_start(self, stream: FrameStream, body: bytes) -> None:
+        try:
+            request = parse_start(body, self._settings.token_sha256)
+            if reason := self._why_not_ready():
+                raise Refusal(409, reason)
+        except Refusal as refusal:
+            _reject(stream, refusal)
+            return
+        self._owner = stream
+        self._job = RunningJob(request, stream, self._channel, self._worker, self._end)
+        self._job.begin()
+
+    def _forget(self, stream: FrameStream) -> None:
+        if stream in self._strangers:
+            del self._strangers[stream]
+            stream.abort()
+
+    async def _prove_isolation(self) -> None:
+        attempts = await until_isolated(self._settings.egress_probe)
+        self._isolated = True
+        log("isolated", probed=self._settings.egress_probe is not None, openProbes=attempts)
+
+    def _child_ended(self) -> None:
+        exit_code = reap().get(self._worker.pid)
+        if exit_code is None:
+            return
+        if self._job is not None:
+            self._job.worker_exited(exit_code)
+        else:
+            self._end(EXIT_WORKER_DIED)
+
+    def _idle(self) -> None:
+        if self._job is None:
+            self._end(EXIT_IDLE)
+
+    def _terminate(self) -> None:
+        if self._job is None:
+            self._end(EXIT_TERMINATED)
+        else:
+            self._job.fail("cancelled", "the sandbox Pod was told to end")
+
+    def _end(self, exit_code: int) -> None:
+        if not self._over.done():
+            self._over.set_result(exit_code)
+
+
+class _Stranger(FrameStream):
+    """A connection on the job port; announces itself."""
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__(agent)
+        self._agent = agent
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._agent.stranger_came(self)
+
+
+def _reject(stream: FrameStream, refusal: Refusal) -> None:
+    stream.end_with(encode({"type": "rejected", "code": refusal.code, "message": refusal.message}))
+
+
+async def _listen(bind: str, port: int, factory: Callable[[], asyncio.BaseProtocol]) -> int:
+    """Listen on `bind`, or on every address of both families; the port in use."""
+    if bind or not socket.has_dualstack_ipv6():
+        sock = socket.create_server((bind, port), backlog=128)
+    else:
+        sock = socket.create_server((bind, port), family=socket.AF_INET6, backlog=128, dualstack_ipv6=True)
+    os.set_inheritable(sock.fileno(), False)
+    await asyncio.get_running_loop().create_server(factory, sock=sock)
+    return int(sock.getsockname()[1])

@@ -1,0 +1,94 @@
+"""Kernel settings around the job. Each is one more hurdle; what each does not cover is written in docs/decisions/sandbox-agent.md."""
+
+import ctypes
+import math
+import os
+import resource
+
+from .request import MIB, Limits
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+M_ARENA_MAX = -8
+REPORT_HEADROOM = 32 * MIB
+"""Address space that a job which ran out of memory gets back, so that it can say so."""
+OPEN_FILES = 100
+CPU_GRACE_SECONDS = 5
+SIGKILL = 9
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, value: int) -> bool:
+    return int(_libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))) == 0
+
+
+def become_subreaper() -> None:
+    """Orphans of the job become our children, so that none escapes the end of the job (PID 1 has this anyway)."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def hide_from_job() -> None:
+    """Forbid ptrace of and `/proc/PID/mem`, `environ`, `fd` access to this process by others of the same user."""
+    _prctl(PR_SET_DUMPABLE, 0)
+
+
+def bind_to_agent() -> None:
+    """In the worker: end with the agent, never gain privileges, be the first victim when memory runs out, allocate from few arenas."""
+    _prctl(PR_SET_PDEATHSIG, SIGKILL)
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    # A new arena reserves 64 MiB of address space per thread, which RLIMIT_AS would count.
+    getattr(_libc, "mallopt", lambda *_: 0)(M_ARENA_MAX, 2)
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        pass
+
+
+def forget_environment(keep: dict[str, str]) -> None:
+    """Replace the environment, and blank the original block that `/proc/PID/environ` shows whatever the program does later."""
+    block = _environment_block()
+    os.environ.clear()
+    if block:
+        ctypes.memset(block[0], 0, block[1] - block[0])
+    os.environ.update(keep)
+
+
+def _environment_block() -> tuple[int, int] | None:
+    """Start and end address of the initial environment: fields 50 and 51 of /proc/self/stat."""
+    try:
+        with open("/proc/self/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        start, end = int(fields[47]), int(fields[48])
+    except (OSError, ValueError, IndexError):
+        return None
+    return (start, end) if 0 < start < end else None
+
+
+def limit_job(limits: Limits) -> None:
+    """Resource limits of the calling process and everything it will start. Only lowers: a bound that is lower already stays."""
+    cpu = (math.ceil(limits.timeout_seconds) + CPU_GRACE_SECONDS) * (os.cpu_count() or 1)
+    _limit(resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes + REPORT_HEADROOM)
+    _limit(resource.RLIMIT_FSIZE, limits.memory_bytes)
+    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CPU, cpu)
+    # Counted per user id on the whole node, the agent included; sandbox Pods therefore run under one user id each.
+    _limit(resource.RLIMIT_NPROC, limits.max_processes + 1)
+
+
+def grant_report_headroom() -> None:
+    """After a MemoryError: raise the soft limit to the hard one, so that the report itself fits."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def _limit(kind: int, soft: int, hard: int | None = None) -> None:
+    ceiling = resource.getrlimit(kind)[1]
+    wanted = soft if hard is None else hard
+    if ceiling != resource.RLIM_INFINITY:
+        soft, wanted = min(soft, ceiling), min(wanted, ceiling)
+    resource.setrlimit(kind, (soft, wanted))

@@ -1,0 +1,26 @@
+"""Proof, before the Pod says Ready, that its NetworkPolicy is in force: a new Pod has a short open window in every network plugin."""
+
+import asyncio
+
+PROBE_SECONDS = 0.5
+RETRY_SECONDS = 0.25
+
+
+async def reachable(address: tuple[str, int], timeout: float = PROBE_SECONDS) -> bool:
+    """Whether a TCP connection to `address` is accepted. Dropped or refused alike mean no."""
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(*address)
+    except (OSError, TimeoutError):
+        return False
+    writer.transport.abort()
+    return True
+
+
+async def until_isolated(address: tuple[str, int] | None, timeout: float = PROBE_SECONDS) -> int:
+    """Return when `address` cannot be reached, with the number of times it could be. No address: nothing to prove."""
+    attempts = 0
+    while address is not None and await reachable(address, timeout):
+        attempts += 1
+        await asyncio.sleep(RETRY_SECONDS)
+    return attempts

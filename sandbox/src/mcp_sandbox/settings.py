@@ -1,0 +1,69 @@
+"""What the operator tells the agent through the Pod's environment, read once, checked at the start."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+JOB_PORT = 8765
+HEALTH_PORT = 8766
+
+
+class SettingsError(ValueError):
+    """A variable of the environment is missing or wrong; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment, typed."""
+
+    pod: str
+    token_sha256: str
+    idle_seconds: float
+    workdir: str
+    port: int
+    health_port: int
+    bind: str
+    egress_probe: tuple[str, int] | None
+    """Address that must be unreachable before the Pod is Ready: proof that the NetworkPolicy is in force."""
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings, or SettingsError."""
+    digest = environment.get("MCP_SANDBOX_TOKEN_SHA256", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise SettingsError("MCP_SANDBOX_TOKEN_SHA256 must be 64 lower-case hexadecimal digits")
+    workdir = environment.get("MCP_SANDBOX_WORKDIR", "/work")
+    if not os.path.isdir(workdir):
+        raise SettingsError(f"MCP_SANDBOX_WORKDIR={workdir!r} is no directory: mount the scratch volume there")
+    return Settings(
+        pod=environment.get("MCP_SANDBOX_POD", ""),
+        token_sha256=digest,
+        idle_seconds=_number(environment, "MCP_SANDBOX_IDLE_SECONDS", 3600, low=1, high=7 * 86400),
+        workdir=workdir,
+        port=int(_number(environment, "MCP_SANDBOX_PORT", JOB_PORT, low=0, high=65535)),
+        health_port=int(_number(environment, "MCP_SANDBOX_HEALTH_PORT", HEALTH_PORT, low=0, high=65535)),
+        bind=environment.get("MCP_SANDBOX_BIND", ""),
+        egress_probe=_egress_probe(environment),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, *, low: float, high: float) -> float:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        raise SettingsError(f"{name}={text!r} is no number") from None
+    if not low <= value <= high:
+        raise SettingsError(f"{name}={text!r} must be between {low:g} and {high:g}")
+    return value
+
+
+def _egress_probe(environment: Mapping[str, str]) -> tuple[str, int] | None:
+    """The API server's Service: every Pod has its address in the environment, and no sandbox may reach it."""
+    host = environment.get("KUBERNETES_SERVICE_HOST", "")
+    if not host:
+        return None
+    return host, int(_number(environment, "KUBERNETES_SERVICE_PORT", 443, low=1, high=65535))

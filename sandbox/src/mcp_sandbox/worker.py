@@ -1,0 +1,171 @@
+"""The one process that runs the job. Forked while the Pod warms up, with everything imported, so that a claim costs no import and no fork."""
+
+import base64  # noqa: F401 -- imported for the job: see the module's docstring
+import bisect  # noqa: F401
+import collections  # noqa: F401
+import concurrent.futures.thread  # noqa: F401
+import contextlib  # noqa: F401
+import copy  # noqa: F401
+import csv  # noqa: F401
+import dataclasses
+import datetime  # noqa: F401
+import decimal  # noqa: F401
+import difflib  # noqa: F401
+import enum  # noqa: F401
+import fractions  # noqa: F401
+import functools  # noqa: F401
+import gc
+import hashlib  # noqa: F401
+import heapq  # noqa: F401
+import html  # noqa: F401
+import io
+import itertools  # noqa: F401
+import math  # noqa: F401
+import operator  # noqa: F401
+import os
+import pathlib  # noqa: F401
+import random  # noqa: F401
+import re  # noqa: F401
+import socket
+import statistics  # noqa: F401
+import string  # noqa: F401
+import sys
+import tempfile  # noqa: F401
+import textwrap  # noqa: F401
+import threading
+import time  # noqa: F401
+import types
+import typing  # noqa: F401
+import urllib.parse  # noqa: F401
+import uuid  # noqa: F401
+import zoneinfo  # noqa: F401
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from .frames import encode
+from .hardening import bind_to_agent, limit_job
+from .program import Report, run
+from .request import JobRequest, Limits
+from .toolcalls import CallChannel
+
+JOB_NICENESS = 5
+THREAD_STACK_BYTES = 2 * 1024 * 1024
+REHEARSAL = "import json\n_ = json.loads(json.dumps({'a': [1, 2.5, 'x', None]}))\nprint(end='')\nundefined_name"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The agent's side of the worker: its process and the ends of its pipes."""
+
+    pid: int
+    channel: socket.socket
+    stdout: int
+    stderr: int
+
+
+def prefork(workdir: str) -> Worker:
+    """Fork the worker. Must be called before the agent starts a loop or a thread."""
+    ours, theirs = socket.socketpair()
+    (stdout_read, stdout_write), (stderr_read, stderr_write) = os.pipe(), os.pipe()
+    gc.collect()
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        _worker_main(theirs, stdout_write, stderr_write, workdir)
+    for descriptor in (stdout_write, stderr_write):
+        os.close(descriptor)
+    theirs.close()
+    for descriptor in (stdout_read, stderr_read):
+        os.set_blocking(descriptor, False)
+    ours.setblocking(False)
+    return Worker(pid=pid, channel=ours, stdout=stdout_read, stderr=stderr_read)
+
+
+def start_frame(request: JobRequest) -> bytes:
+    """What the agent tells the worker: the job, without the token."""
+    return encode({"job": request.job, "code": request.code, "params": request.params, "limits": dataclasses.asdict(request.limits)})
+
+
+def _worker_main(sock: socket.socket, stdout: int, stderr: int, workdir: str) -> NoReturn:
+    status = 1
+    try:
+        os.setsid()
+        bind_to_agent()
+        _connect_standard_streams(stdout, stderr)
+        _close_all_but(sock.fileno())
+        os.chdir(workdir)
+        threading.stack_size(THREAD_STACK_BYTES)
+        channel = CallChannel(sock)
+        _rehearse(channel)
+        channel.send(encode({"type": "ready"}))
+        _serve_one(channel)
+        status = 0
+    except (EOFError, OSError):
+        pass
+    finally:
+        # No interpreter shutdown: atexit hooks and threads of the job have no say any more.
+        os._exit(status)
+
+
+def _serve_one(channel: CallChannel) -> None:
+    frame = channel.receive()
+    request = JobRequest(job=frame["job"], code=frame["code"], params=frame["params"], limits=Limits(**frame["limits"]))
+    del frame
+    worker = os.getpid()
+    os.nice(JOB_NICENESS)
+    limit_job(request.limits)
+    report = run(request, channel, _main_module())
+    # A child that the job forked comes out of its code here as well; only the worker speaks for the job.
+    if os.getpid() != worker:
+        return
+    _flush_output()
+    channel.send(_result_frame(report))
+
+
+def _main_module() -> dict[str, Any]:
+    """The namespace of a fresh `__main__`: dataclasses and type hints of the job look themselves up there."""
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    return vars(module)
+
+
+def _result_frame(report: Report) -> bytes:
+    frame: dict[str, Any] = {"type": "result", **report}
+    try:
+        return encode(frame)
+    except (ValueError, TypeError, RecursionError) as error:
+        return encode({"type": "result", "ok": False, "error": {"kind": "result_not_json", "message": str(error)[:1000], "traceback": ""}})
+
+
+def _rehearse(channel: CallChannel) -> None:
+    """Run an inert job once: the first pass through the compiler, the JSON encoder and the traceback formatter is the slow one."""
+    limits = Limits(timeout_seconds=1, max_processes=1, memory_bytes=0, max_calls=0, max_output_bytes=0, max_result_bytes=1000)
+    run(JobRequest(job="rehearsal", code=REHEARSAL, params={}, limits=limits), channel, _main_module())
+    run(JobRequest(job="rehearsal", code="1+1", params={}, limits=limits), channel, _main_module())
+
+
+def _connect_standard_streams(stdout: int, stderr: int) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (stdout, 1), (stderr, 2)):
+        os.dup2(source, target)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 -- lives as long as the process
+    sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
+
+
+def _text_stream(descriptor: int) -> io.TextIOWrapper:
+    """Line-buffered, so that a job that is killed has its whole lines delivered."""
+    raw = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="replace", line_buffering=True)
+
+
+def _close_all_but(keep: int) -> None:
+    os.closerange(3, keep)
+    os.closerange(keep + 1, 4096)
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the job may have closed or replaced it
+            pass
