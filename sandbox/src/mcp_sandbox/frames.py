@@ -59,6 +59,11 @@ class FrameSplitter:
         self._limit = limit
         self._buffer = bytearray()
 
+    @property
+    def held(self) -> int:
+        """Bytes of a frame that is not complete yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The bodies that are complete now. FrameError when a length is out of bounds."""
         self._buffer += data

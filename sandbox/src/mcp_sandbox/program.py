@@ -92,6 +92,9 @@ def _failure(kind: str, message: str, trace: str = "") -> Report:
 
 
 def _describe(error: BaseException) -> str:
+    """`ValueError: bad`; of a syntax error, which prints its line first, the last line and its number."""
+    if isinstance(error, SyntaxError):
+        return _quietly(lambda: f"{type(error).__name__}: {error.msg} (line {error.lineno})")
     return _quietly(lambda: "".join(traceback.format_exception_only(error)).strip()) or type(error).__name__
 
 

@@ -60,11 +60,17 @@ class FrameStream(asyncio.Protocol):
             self._discarding = 0
             self.listener.on_garbage(self, str(error))
 
+    @property
+    def held(self) -> int:
+        """Bytes of a frame that is not complete yet."""
+        return self._splitter.held
+
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        self._splitter = FrameSplitter()
         for notify in self._on_closed:
             notify()
         self.listener.on_lost(self)
@@ -108,6 +114,7 @@ class FrameStream(asyncio.Protocol):
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once and let go of what was read."""
+        self._splitter = FrameSplitter()
         if self._transport is not None:
             self._transport.abort()

@@ -1,0 +1,218 @@
+"""Real job agents as processes on loopback, for tests of either end of the job protocol."""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mcp_optimizer_api.job import MAX_FRAME_BYTES, pod_token, token_digest
+
+SOURCE = Path(__file__).resolve().parent.parent / "sandbox" / "src"
+POOL_KEY = b"k" * 32
+PATIENCE = 30.0
+"""Seconds until a test gives up on something that takes milliseconds."""
+LIMITS: dict[str, float] = {
+    "timeoutSeconds": 20,
+    "maxProcesses": 50,
+    "memoryBytes": 256 * 1024 * 1024,
+    "maxCalls": 100,
+    "maxOutputBytes": 10_000,
+    "maxResultBytes": 20_000,
+}
+
+
+def until(what: str, check: Callable[[], Any]) -> Any:
+    """Poll until `check` gives something true."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := check():
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"waited {PATIENCE} s in vain for: {what}")
+
+
+@dataclass
+class AgentProcess:
+    """One `python -m mcp_sandbox`, warm when the constructor function returns."""
+
+    process: subprocess.Popen[bytes]
+    pod: str
+    port: int
+    health_port: int
+    log: list[dict[str, Any]] = field(default_factory=list)
+    links: "list[Link]" = field(default_factory=list)
+
+    @property
+    def token(self) -> str:
+        """What the server would compute for this Pod."""
+        return pod_token(POOL_KEY, self.pod)
+
+    def connect(self) -> "Link":
+        """A connection to the job port."""
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.links.append(Link(sock))
+        return self.links[-1]
+
+    def run(self, code: str, *, answer: "Answer | None" = None, **limits: float) -> "Run":
+        """Claim the Pod, run `code` to its end."""
+        link = self.connect()
+        link.send(self.start(code, **limits))
+        return link.finish(answer)
+
+    def start(self, code: str, *, params: Mapping[str, Any] | None = None, **limits: float) -> dict[str, Any]:
+        """A valid `start` frame."""
+        frame = {"type": "start", "version": 1, "token": self.token, "job": "job-1", "code": code, "params": dict(params or {})}
+        return {**frame, "limits": {**LIMITS, **limits}}
+
+    def ready(self) -> tuple[int, str]:
+        """Status and text of /readyz."""
+        with socket.create_connection(("127.0.0.1", self.health_port), timeout=PATIENCE) as sock:
+            sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+            reply = b"".join(iter(lambda: sock.recv(4096), b""))
+        head, _, body = reply.partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode().strip()
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """End it, whatever it does, and every connection to it."""
+        for link in self.links:
+            link.sock.close()
+        self.process.kill()
+        self.process.wait()
+
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything the agent sent."""
+
+    frames: list[dict[str, Any]]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The last frame."""
+        return self.frames[-1]
+
+    @property
+    def kind(self) -> str:
+        """Why it failed; empty when it did not."""
+        return str((self.result.get("error") or {}).get("kind", ""))
+
+    @property
+    def message(self) -> str:
+        """What the error says."""
+        return str(self.result["error"]["message"])
+
+    def printed(self, stream: str = "stdout") -> str:
+        """What the job wrote."""
+        return "".join(frame["data"] for frame in self.frames if frame["type"] == "output" and frame["stream"] == stream)
+
+
+class Link:
+    """A connection to an agent, frame by frame."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def send(self, frame: Mapping[str, Any]) -> None:
+        """One frame."""
+        body = json.dumps(frame).encode()
+        self.sock.sendall(struct.pack(">I", len(body)) + body)
+
+    def receive(self) -> dict[str, Any]:
+        """One frame; EOFError when the agent closed."""
+        (length,) = struct.unpack(">I", self._read(4))
+        assert length <= MAX_FRAME_BYTES
+        frame = json.loads(self._read(length))
+        assert isinstance(frame, dict)
+        return frame
+
+    def finish(self, answer: Answer | None = None) -> Run:
+        """Read to the last frame, answering calls."""
+        frames: list[dict[str, Any]] = []
+        while not frames or frames[-1]["type"] not in ("result", "rejected"):
+            frames.append(self.receive())
+            if frames[-1]["type"] == "call":
+                reply = (answer or _no_tool)(frames[-1])
+                self.send({"type": "callResult", "seq": frames[-1]["seq"], **reply})
+        self.sock.close()
+        return Run(frames)
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = self.sock.recv(size - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return data
+
+
+def _no_tool(frame: dict[str, Any]) -> dict[str, Any]:
+    return {"ok": False, "error": {"code": 404, "message": f"no tool {frame['tool']}"}}
+
+
+def start_agent(
+    workdir: Path,
+    pod: str = "x-sandbox-1",
+    *,
+    warm: bool = True,
+    python: str = sys.executable,
+    prefix: tuple[str, ...] = (),
+    user: int | None = None,
+    **environment: str,
+) -> AgentProcess:
+    """Start an agent on free ports. `prefix` wraps the command, `environment` adds or overrides variables."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SOURCE),
+        "MCP_SANDBOX_POD": pod,
+        "MCP_SANDBOX_TOKEN_SHA256": token_digest(pod_token(POOL_KEY, pod)),
+        "MCP_SANDBOX_WORKDIR": str(workdir),
+        "MCP_SANDBOX_PORT": "0",
+        "MCP_SANDBOX_HEALTH_PORT": "0",
+        "MCP_SANDBOX_BIND": "127.0.0.1",
+        **environment,
+    }
+    command = [*prefix, python, "-m", "mcp_sandbox"]
+    if user is not None:
+        workdir = _folder_of(user)
+        env["MCP_SANDBOX_WORKDIR"] = str(workdir)
+    process = subprocess.Popen(command, env=env, user=user, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stderr is not None
+    log: list[dict[str, Any]] = []
+    lines = iter(process.stderr.readline, b"")
+    while not log or log[-1]["event"] not in ("listening", "bad settings"):
+        log.append(json.loads(next(lines)))
+    agent = AgentProcess(process, pod, int(log[-1].get("port", 0)), int(log[-1].get("healthPort", 0)), log)
+    threading.Thread(target=_follow, args=(lines, log), daemon=True).start()
+    if warm:
+        until("the agent to be warm", lambda: agent.ready()[0] == 200)
+    return agent
+
+
+def _folder_of(user: int) -> Path:
+    """A work directory below world-searchable folders, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="mcp-sandbox-test-"))
+    os.chown(folder, user, -1)
+    return folder
+
+
+def _follow(lines: Iterator[bytes], log: list[dict[str, Any]]) -> None:
+    for line in lines:
+        log.append(json.loads(line))
