@@ -4,7 +4,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from devcluster import boot, debian, toolchain
@@ -16,6 +16,9 @@ from devcluster.layout import Layout
 from devcluster.local import Local
 from devcluster.progress import Progress
 from devcluster.provider import NAMES, Provider, choose, run
+
+# States that a provider reports for something that works.
+UP = ("running", "Ready", "ready")
 
 
 def find_checkout(start: Path) -> Path:
@@ -33,15 +36,15 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--control-plane-only", action="store_true", help="etcd, API server and controller-manager only: no root, no Pods")
     common.add_argument("--provider", choices=NAMES, help="instead of $CLUSTER or the automatic choice")
     common.add_argument("--name", help="several clusters per checkout (default: local, or control-plane)")
-    common.add_argument("--checkout", type=Path, default=None, help=argparse.SUPPRESS)
     commands = top.add_subparsers(dest="command", required=True)
     for name, text in (
         ("up", "make the cluster ready; prints the kubeconfig's path last"),
         ("down", "remove the cluster and every trace of it"),
         ("kubeconfig", "print the kubeconfig's path"),
-        ("status", "print the state of every component"),
     ):
         commands.add_parser(name, parents=[common], help=text)
+    status = commands.add_parser("status", parents=[common], help="print the state of every component; exit code 1 unless all run")
+    status.add_argument("--quiet", action="store_true", help="print only `running`, or nothing")
     load = commands.add_parser("load", parents=[common], help="put images onto the node")
     load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE.tar")
     restart = commands.add_parser("restart", parents=[common], help="end one component of a local cluster and start it again")
@@ -61,7 +64,7 @@ def kind_of(arguments: argparse.Namespace) -> str:
 
 def layout_of(arguments: argparse.Namespace, kind: str) -> Layout:
     """The cluster's folder in the checkout."""
-    checkout = (arguments.checkout or find_checkout(Path.cwd())).resolve()
+    checkout = find_checkout(Path.cwd().resolve())
     return Layout(checkout, arguments.name or ("control-plane" if arguments.control_plane_only else kind))
 
 
@@ -83,44 +86,53 @@ def shown(path: Path, checkout: Path) -> str:
     return str(path.relative_to(checkout)) if path.is_relative_to(checkout) else str(path)
 
 
-def execute(arguments: argparse.Namespace) -> None:
-    """Run one command."""
+def show_status(states: Mapping[str, str], *, quiet: bool) -> int:
+    """For a person, or one word for a script; the exit code says the same."""
+    running = all(state in UP for state in states.values())
+    if quiet:
+        print("running" if running else "", end="\n" if running else "")
+    else:
+        for name, state in states.items():
+            print(f"{name}\t{state}")
+    return 0 if running else 1
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run one command; returns the exit code."""
     progress = Progress()
     if arguments.command == "tool":
         print(toolchain.ensure([arguments.tool], progress) / arguments.tool)
-        return
+        return 0
     kind = kind_of(arguments)
     if arguments.command == "install-deps":
         if kind == "local":
             debian.install(run, progress, packages=debian.missing_packages(), root=os.geteuid() == 0)
-        return
+        return 0
     layout = layout_of(arguments, kind)
     if arguments.command == "restart":
         boot.restart(layout, arguments.component)
-        return
+        return 0
     provider = provider_of(arguments, kind, layout, progress)
+    if arguments.command == "status":
+        return show_status(provider.status(), quiet=arguments.quiet)
     if arguments.command == "up":
         provider.up()
-        print(shown(provider.kubeconfig, layout.checkout))
     elif arguments.command == "down":
         provider.down()
     elif arguments.command == "load":
         provider.load(arguments.archives)
-    elif arguments.command == "kubeconfig":
+    if arguments.command in ("up", "kubeconfig"):
         print(shown(provider.kubeconfig, layout.checkout))
-    else:
-        for name, state in provider.status().items():
-            print(f"{name}\t{state}")
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 1 with one clear message when something the user can act on is wrong."""
     try:
-        execute(parser().parse_args(argv))
+        return execute(parser().parse_args(argv))
     except ClusterError as error:
         print(f"devcluster: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":
