@@ -1,0 +1,146 @@
+"""The process as a whole: what is built from what, in which order it starts, and how it ends without losing a request."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from .config_source import follow, from_config_map, from_file
+from .endpoint import Endpoint
+from .federation import Federation
+from .gate import App, Gate
+from .invoke import Invoker
+from .kube import KubeClient
+from .lane import SandboxLane
+from .lanes import NoLane
+from .management import Management
+from .protocol import build_manager, build_server
+from .settings import Settings
+from .snapshot import Snapshot
+from .telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+FIRST_ATTEMPT_SECONDS = 5.0
+"""How long a new Pod may wait for its servers before it reports ready without them."""
+
+
+class Listener(uvicorn.Server):
+    """A uvicorn server that leaves signals to the process and starts on a socket that is bound already."""
+
+    def __init__(self, app: App, finish_seconds: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=finish_seconds,
+            )
+        )
+
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Two listeners share one process: signals are its business."""
+        yield
+
+
+class Process:
+    """Everything that runs, started by `run` and ended by setting `stop`."""
+
+    def __init__(self, settings: Settings, *, kube: KubeClient | None = None, lane: SandboxLane | None = None) -> None:
+        self.settings = settings
+        self.stop = asyncio.Event()
+        self.listening = asyncio.Event()
+        self.mcp_port = self.management_port = 0
+        self._kube = kube
+        self.telemetry = Telemetry()
+        self.lane = lane or NoLane("this endpoint has no sandboxes: it runs outside a cluster or without a pool key")
+        self.federation = Federation(self._on_snapshot)
+        server = build_server(Endpoint(Invoker(self.federation, self.telemetry), self.lane, self.telemetry))
+        self._manager = build_manager(server)
+        self.gate = Gate(self._manager.handle_request, self.telemetry)
+        self.management = Management(pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry)
+
+    async def run(self) -> None:
+        """Serve until `stop` is set, then drain and end."""
+        await self.federation.start()
+        background = [asyncio.create_task(self._follow_config()), asyncio.create_task(self._settle())]
+        try:
+            async with self._manager.run():
+                await self._serve(background)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self.lane.close()
+            await self.federation.close()
+            if self._kube is not None:
+                await self._kube.close()
+
+    async def _serve(self, background: list[asyncio.Task[None]]) -> None:
+        public, private = Listener(self.gate, self.settings.finish_seconds), Listener(self.management, 2)
+        sockets = [_bind(self.settings.bind, port) for port in (self.settings.port, self.settings.management_port)]
+        self.mcp_port, self.management_port = (sock.getsockname()[1] for sock in sockets)
+        serving = [asyncio.create_task(listener.serve([sock])) for listener, sock in zip((public, private), sockets, strict=True)]
+        await asyncio.gather(public.ready.wait(), private.ready.wait())
+        log.info("listening", extra={"mcp_port": self.mcp_port, "management_port": self.management_port})
+        self.listening.set()
+        stopped = asyncio.create_task(self.stop.wait())
+        await asyncio.wait([stopped, *serving, *background[:1]], return_when=asyncio.FIRST_COMPLETED)
+        await self._drain()
+        public.should_exit = True
+        await serving[0]
+        self.management.closing.set()
+        private.should_exit = True
+        await serving[1]
+        if background[0].done():
+            background[0].result()
+
+    async def _drain(self) -> None:
+        """Tell the cluster to send nothing more, and answer what it still sends until it has heard."""
+        self.gate.draining = True
+        log.info("draining", extra={"in_flight": self.gate.in_flight})
+        await asyncio.sleep(self.settings.drain_seconds)
+
+    async def _follow_config(self) -> None:
+        await follow(self._documents(), self.federation.apply, self.telemetry.config_read)
+
+    def _documents(self) -> AsyncIterator[bytes]:
+        kind, _, target = self.settings.config.partition(":")
+        if kind == "file":
+            return from_file(Path(target))
+        if self._kube is None:
+            self._kube = KubeClient.in_cluster()
+        return from_config_map(self._kube, self.settings.namespace, target)
+
+    async def _settle(self) -> None:
+        await self.federation.settled(FIRST_ATTEMPT_SECONDS)
+        self.management.settled = True
+
+    def _on_snapshot(self, snapshot: Snapshot) -> None:
+        self.telemetry.servers(snapshot.config)
+        self.lane.configure(snapshot.config.sandbox, snapshot.config.namespace)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    sock.listen(2048)
+    return sock

@@ -1,0 +1,139 @@
+"""What `tools/list` and `tools/call` mean at this endpoint, in every mode; knows MCP's shapes but not its transport."""
+
+import logging
+import time
+from typing import Any
+
+import orjson
+
+from .errors import BAD_REQUEST, INTERNAL, CallFailure
+from .invoke import CallContext, Invoker, object_argument
+from .lane import OnOutput, SandboxLane
+from .results import Result, failure_result, once, text_result, unchanged
+from .snapshot import Snapshot
+from .telemetry import Telemetry
+from .tools.code import execute_code
+from .tools.definitions import definitions, offers_code
+from .tools.discover import discover
+
+log = logging.getLogger(__name__)
+
+PAGE_TOOLS = 500
+
+
+class UnknownTool(Exception):
+    """The client called a name that tools/list does not have."""
+
+
+class BadCursor(Exception):
+    """The cursor is not one of ours."""
+
+
+class Endpoint:
+    """Answers of the tool methods."""
+
+    def __init__(self, invoker: Invoker, lane: SandboxLane, telemetry: Telemetry) -> None:
+        self._invoker = invoker
+        self._lane = lane
+        self._telemetry = telemetry
+
+    def list_tools(self, cursor: str | None) -> dict[str, Any]:
+        """The meta-tools; in mcp_only mode a page of the real tools."""
+        try:
+            snapshot = self._invoker.snapshot()
+        except CallFailure:
+            return {"tools": []}
+        result = _direct_page(snapshot, cursor) if snapshot.config.mode == "mcp_only" else {"tools": definitions(snapshot.config)}
+        baseline = 0 if cursor else snapshot.direct_bytes
+        self._telemetry.tokens(baseline=baseline, served=len(orjson.dumps(result["tools"], default=str)))
+        return result
+
+    def lists_real_tools(self) -> bool:
+        """Whether tools/list shows the servers' own tools, which change with them."""
+        snapshot = self._invoker_snapshot()
+        return snapshot is None or snapshot.config.mode == "mcp_only"
+
+    def input_schema(self, name: str) -> dict[str, Any] | None:
+        """The schema whose header annotations a modern client mirrors; None when it has none of ours."""
+        snapshot = self._invoker_snapshot()
+        if snapshot is None or snapshot.config.mode != "mcp_only" or name not in snapshot.tools:
+            return None
+        tool = snapshot.tools[name]
+        return tool.definition["inputSchema"] if tool.header_map else None
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], progress: OnOutput | None = None) -> Result:
+        """The result of a call; failures are results too, so that the model can read them."""
+        started = time.perf_counter()
+        kind, outcome = "unknown", "cancelled"
+        try:
+            kind = self._kind(name)
+            result = await self._dispatch(kind, name, arguments, progress)
+            outcome = "tool_error" if result["isError"] else "ok"
+            return result
+        except CallFailure as failure:
+            outcome = str(failure.code)
+            return failure_result(failure)
+        except UnknownTool:
+            outcome = "404"
+            raise
+        except Exception:
+            log.exception("call failed for a reason no rule foresaw", extra={"tool": kind})
+            outcome = str(INTERNAL)
+            return failure_result(CallFailure(INTERNAL, "the endpoint failed; its log tells why"))
+        finally:
+            self._telemetry.call(kind, outcome, time.perf_counter() - started)
+
+    def _kind(self, name: str) -> str:
+        snapshot = self._invoker.snapshot()
+        mode = snapshot.config.mode
+        if mode == "mcp_only":
+            if name in snapshot.tools:
+                return "direct"
+            raise UnknownTool(f"unknown tool {name[:200]!r}")
+        if name == "discover" or (name == "execute" and mode == "hybrid"):
+            return name
+        if name == "execute_code" and offers_code(snapshot.config.sandbox):
+            return name
+        hint = "pass it to execute as `tool`" if name in snapshot.tools and mode == "hybrid" else "find tools with discover"
+        raise UnknownTool(f"unknown tool {name[:200]!r}: {hint}")
+
+    async def _dispatch(self, kind: str, name: str, arguments: dict[str, Any], progress: OnOutput | None) -> Result:
+        if kind == "execute":
+            tool = arguments.get("tool")
+            if not isinstance(tool, str):
+                raise CallFailure(BAD_REQUEST, "tool must be an id such as server.tool")
+            return once(await self._invoker.invoke(tool, object_argument(arguments, "arguments"), CallContext()))
+        if kind == "discover":
+            text = discover(self._invoker.snapshot(), arguments)
+            self._telemetry.tokens(served=len(text.encode()))
+            return text_result(text)
+        if kind == "execute_code":
+            return await execute_code(self._lane, self._invoker, arguments, progress=progress)
+        return unchanged(await self._invoker.invoke(name, arguments, CallContext()))
+
+    def _invoker_snapshot(self) -> Snapshot | None:
+        try:
+            return self._invoker.snapshot()
+        except CallFailure:
+            return None
+
+
+def _direct_page(snapshot: Snapshot, cursor: str | None) -> dict[str, Any]:
+    """Real tools after the one the cursor names: right even when the catalogue changed between two pages."""
+    if cursor is not None and not cursor.startswith("after:"):
+        raise BadCursor("the cursor is not one of this endpoint's: list again without one")
+    tools = list(snapshot.tools.values())
+    start = 0
+    if cursor is not None:
+        last = cursor.removeprefix("after:")
+        start = next((number for number, tool in enumerate(tools) if _order(tool.id) > _order(last)), len(tools))
+    page = tools[start : start + PAGE_TOOLS]
+    result: dict[str, Any] = {"tools": [tool.listed for tool in page]}
+    if start + PAGE_TOOLS < len(tools):
+        result["nextCursor"] = f"after:{page[-1].id}"
+    return result
+
+
+def _order(tool_id: str) -> tuple[str, str]:
+    server, _, name = tool_id.partition(".")
+    return server, name

@@ -1,0 +1,118 @@
+"""The servers behind the endpoint as one whole: takes configurations, keeps connections, publishes snapshots.
+
+Readers take `snapshot` once per request. Writers replace it in one assignment: no lock, no request between two states.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import aiohttp
+
+from mcp_optimizer_api.config import ServerConfig, UpstreamConfig
+from mcp_optimizer_api.stats import UpstreamStats
+
+from .snapshot import Snapshot, ToolCache, compile_snapshot
+from .upstream.upstream import Upstream
+from .upstream.wire import Wire
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.05
+"""Changes of catalogues that arrive together are compiled together."""
+
+OnSnapshot = Callable[[Snapshot], None]
+
+
+class Federation:
+    """Owner of every `Upstream` and of the snapshot in force."""
+
+    def __init__(self, on_snapshot: OnSnapshot = lambda snapshot: None) -> None:
+        self.snapshot: Snapshot | None = None
+        self._on_snapshot = on_snapshot
+        self._upstreams: dict[str, Upstream] = {}
+        self._cache = ToolCache()
+        self._compiling = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._configured = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the connection pool and follow the catalogues from now on."""
+        # No bound per pool or host: each Upstream bounds its own calls, so that none waits for another's connection.
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=60, ttl_dns_cache=10)
+        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+        self._spawn(self._follow())
+
+    async def close(self) -> None:
+        """End after the drain."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *(upstream.stop() for upstream in self._upstreams.values()), return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    async def apply(self, config: ServerConfig, document: bytes) -> None:
+        """Put a configuration in force. Servers whose name and URL stay keep their connection, session and catalogue."""
+        async with self._compiling:
+            gone = self._replace(config.upstreams)
+            await self._compile(config, hashlib.sha256(document).hexdigest())
+        self._configured.set()
+        for upstream in gone:
+            # After the swap: calls that began before it hold the old snapshot and finish on their own.
+            self._spawn(upstream.stop())
+        log.info("configuration in force", extra={"servers": len(config.upstreams), "mode": config.mode})
+
+    async def settled(self, timeout: float) -> None:
+        """Wait for the first configuration, then until each of its servers was asked for its tools once, at most `timeout` seconds."""
+        await self._configured.wait()
+        waits = [asyncio.ensure_future(upstream.tried.wait()) for upstream in self._upstreams.values()]
+        if waits:
+            _, pending = await asyncio.wait(waits, timeout=timeout)
+            for wait in pending:
+                wait.cancel()
+        await self._recompile()
+
+    def stats(self) -> list[UpstreamStats]:
+        """Every server as this Pod sees it, by name."""
+        return [self._upstreams[name].stats() for name in sorted(self._upstreams)]
+
+    def _replace(self, wanted: list[UpstreamConfig]) -> list[Upstream]:
+        assert self._session is not None
+        before = self._upstreams
+        self._upstreams = {}
+        for config in wanted:
+            kept = before.get(config.name)
+            if kept is not None and kept.config.url == config.url:
+                kept.config = config
+                self._upstreams[config.name] = before.pop(config.name)
+                continue
+            upstream = Upstream(config, Wire(self._session), self._changed.set)
+            self._upstreams[config.name] = upstream
+            upstream.start()
+        return list(before.values())
+
+    async def _follow(self) -> None:
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._changed.clear()
+            await self._recompile()
+
+    async def _recompile(self) -> None:
+        async with self._compiling:
+            if self.snapshot is not None:
+                await self._compile(self.snapshot.config, self.snapshot.config_hash)
+
+    async def _compile(self, config: ServerConfig, config_hash: str) -> None:
+        offers = [(upstream, upstream.offer) for upstream in self._upstreams.values()]
+        self.snapshot = await asyncio.to_thread(compile_snapshot, config, config_hash, offers, self._cache)
+        self._on_snapshot(self.snapshot)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

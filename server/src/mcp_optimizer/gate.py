@@ -1,0 +1,177 @@
+"""The first thing a request meets: who may post what, before any parser sees it. Plain ASGI, so that it costs next to nothing.
+
+It also counts the requests in flight and tells clients to move on while the process drains.
+"""
+
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+
+from mcp_optimizer_api.names import MCP_PATH
+
+from .telemetry import Telemetry
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_BODY: Final = 4 * 1024 * 1024
+MAX_DEPTH: Final = 64
+CLUSTER_SUFFIXES: Final = (".svc", ".svc.cluster.local")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class Rejected(Exception):
+    """The request goes no further."""
+
+    def __init__(self, status: int, reason: str, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.reason, self.headers = status, reason, headers or []
+
+
+class Gate:
+    """ASGI application around the MCP application."""
+
+    def __init__(self, app: App, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+        self.draining = False
+        self.in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        self.in_flight += 1
+        self._telemetry.in_flight.inc()
+        try:
+            if self.draining:
+                send = _closing(send)
+            try:
+                headers = dict(scope["headers"])
+                _check_route(scope)
+                check_origin(headers)
+                body = await _read(headers, receive)
+                check_depth(body)
+            except Rejected as rejection:
+                self._telemetry.rejected(rejection.reason)
+                await _refuse(send, rejection)
+                return
+            await self._app(scope, _replay(body, receive), send)
+        finally:
+            self.in_flight -= 1
+            self._telemetry.in_flight.dec()
+
+
+def _check_route(scope: Scope) -> None:
+    if scope["path"].rstrip("/") != MCP_PATH:
+        raise Rejected(404, "path", f"the MCP endpoint is {MCP_PATH}")
+    # No sessions, so there is no stream to GET and nothing to DELETE, in either era.
+    if scope["method"] != "POST":
+        raise Rejected(405, "method", "POST a JSON-RPC message", [(b"allow", b"POST")])
+
+
+def check_origin(headers: dict[bytes, bytes]) -> None:
+    """Refuse browsers that speak for another site. A request without Origin is no browser's and passes.
+
+    Equality with Host is not enough: a name an attacker rebinds to our address is its own host. So the host must also be one that
+    nobody outside can own: an address, localhost, a bare name or a Service of the cluster.
+    """
+    origin = headers.get(b"origin")
+    if origin is None:
+        return
+    host = urlsplit(f"//{headers.get(b'host', b'').decode('latin-1')}")
+    try:
+        same = urlsplit(origin.decode("latin-1")).netloc == host.netloc
+        ours = _is_ours(host.hostname or "")
+    except ValueError:
+        same = ours = False
+    if not (same and ours):
+        raise Rejected(403, "origin", "requests from web pages of other sites are refused")
+
+
+def _is_ours(host: str) -> bool:
+    if "." not in host and ":" not in host:
+        return bool(host)
+    if host.endswith(CLUSTER_SUFFIXES):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    too_large = Rejected(413, "too_large", f"a request may have {MAX_BODY} bytes: send less, or data by reference")
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b""
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise too_large
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def check_depth(body: bytes) -> None:
+    """Refuse JSON nested deeper than MAX_DEPTH: every later stage may then recurse."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not shorter:
+            return
+        if len(shorter) == len(brackets):
+            break
+        brackets = shorter
+    raise Rejected(400, "too_deep", f"JSON may be nested {MAX_DEPTH} levels deep")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """`receive` as if the body had not been read yet."""
+    unread = True
+
+    async def again() -> Message:
+        nonlocal unread
+        if unread:
+            unread = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _closing(send: Send) -> Send:
+    """`send` with a header that makes keep-alive clients connect anew, to another replica."""
+
+    async def with_close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message.get("headers", ()) if name.lower() != b"connection"]
+            message = {**message, "headers": [*kept, (b"connection", b"close")]}
+        await send(message)
+
+    return with_close
+
+
+async def _refuse(send: Send, rejection: Rejected) -> None:
+    body = orjson.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": str(rejection)}})
+    # The rest of a refused body is not read, so the connection cannot be used again.
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": rejection.status, "headers": headers + rejection.headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,37 @@
+"""Which lane this process has."""
+
+from collections.abc import AsyncIterator
+
+from mcp_optimizer_api.config import SandboxConfig
+from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
+
+from .errors import UNAVAILABLE, CallFailure
+from .lane import JobOutcome, JobRequest, OnCall, OnOutput
+
+
+class NoLane:
+    """The lane of a process that cannot reach sandboxes (no cluster, or no pool key): every job is refused with the reason."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+        self._refused = 0
+
+    def configure(self, config: SandboxConfig, namespace: str) -> None:
+        """There is nothing to set."""
+
+    async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:
+        """Refuse."""
+        self._refused += 1
+        raise CallFailure(UNAVAILABLE, self._reason)
+
+    def stats(self) -> SandboxStats:
+        """Refusals only."""
+        return SandboxStats(refused=self._refused)
+
+    async def events(self) -> AsyncIterator[SandboxEvent]:
+        """None, ever."""
+        return
+        yield
+
+    async def close(self) -> None:
+        """Nothing is open."""

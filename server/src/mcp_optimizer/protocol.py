@@ -1,0 +1,64 @@
+"""MCP on the wire: the official low-level server, stateless, both protocol eras on one endpoint."""
+
+from typing import Any
+
+from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
+
+from .endpoint import BadCursor, Endpoint, UnknownTool
+from .gate import MAX_BODY
+from .lane import OnOutput
+
+VERSION = "0.1.0"
+META_TTL_MS = 60_000
+DIRECT_TTL_MS = 5_000
+Context = ServerRequestContext[Any, Any]
+
+
+def build_server(endpoint: Endpoint) -> Server[Any]:
+    """The MCP server that answers through `endpoint`."""
+
+    async def list_tools(ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
+        try:
+            result = endpoint.list_tools(params.cursor)
+        except BadCursor as error:
+            raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
+        return {**result, "ttlMs": DIRECT_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
+
+    async def call_tool(ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
+        try:
+            return await endpoint.call_tool(params.name, params.arguments or {}, _progress(ctx))
+        except UnknownTool as error:
+            raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
+
+    server: Server[Any] = Server(
+        "mcp-optimizer",
+        version=VERSION,
+        # Without this the SDK walks tools/list on every call of a modern client.
+        get_tool_input_schema=endpoint.input_schema,
+        cache_hints={"server/discover": CacheHint(ttl_ms=META_TTL_MS, scope="public")},
+    )
+    server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
+    server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
+    return server
+
+
+def build_manager(server: Server[Any]) -> StreamableHTTPSessionManager:
+    """The ASGI side: stateless, able to stream. Host and Origin are the gate's business."""
+    return StreamableHTTPSessionManager(app=server, stateless=True, json_response=False, max_request_body_size=MAX_BODY)
+
+
+def _progress(ctx: Context) -> OnOutput:
+    """Sends what a job prints as MCP progress; the SDK drops it when the client asked for none."""
+    printed = 0
+
+    async def report(stream: str, data: str) -> None:
+        nonlocal printed
+        printed += len(data)
+        await ctx.session.report_progress(float(printed), None, data)
+
+    return report

@@ -1,0 +1,112 @@
+"""Results on their way to a model or to code: said once, well-formed whatever a server sent."""
+
+import json
+from typing import Any
+
+import orjson
+from mcp_types import CallToolResult
+from pydantic import ValidationError
+
+from .errors import CallFailure
+
+Result = dict[str, Any]
+
+
+def text_result(text: str, *, is_error: bool = False) -> Result:
+    """One block of text."""
+    return {"content": [{"type": "text", "text": text}], "isError": is_error}
+
+
+def failure_result(failure: CallFailure) -> Result:
+    """The error envelope: a result the model reads and can act on."""
+    return text_result(compact(failure.envelope()), is_error=True)
+
+
+def compact(value: Any) -> str:
+    """JSON without insignificant white space."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # integers beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def once(result: Result) -> Result:
+    """The result without saying the same twice: structured content goes when a text block has it, and becomes text when nothing else is there."""
+    blocks = _blocks(result.get("content"))
+    kept: Result = {"content": blocks, "isError": result.get("isError") is True}
+    structured = result.get("structuredContent")
+    if structured is None:
+        return kept
+    if not blocks:
+        return {**kept, "content": [{"type": "text", "text": compact(structured)}]}
+    if not any(_says(block, structured) for block in blocks):
+        kept["structuredContent"] = structured
+    return kept
+
+
+def unchanged(result: Result) -> Result:
+    """The result as it came, in the fields a client knows; for clients that see the tool's own definition."""
+    kept: Result = {"content": _blocks(result.get("content")), "isError": result.get("isError") is True}
+    if result.get("structuredContent") is not None:
+        kept["structuredContent"] = result["structuredContent"]
+    return kept
+
+
+def job_value(result: Result) -> Any:
+    """What code sees: structured content, else the only text when it is a JSON object or array, else the texts joined by newlines."""
+    structured = result.get("structuredContent")
+    if structured is not None:
+        return structured
+    blocks = result.get("content")
+    texts = [text for block in blocks if isinstance(text := _text(block), str)] if isinstance(blocks, list) else []
+    if len(texts) == 1:
+        parsed = _parsed(texts[0])
+        if isinstance(parsed, dict | list):
+            return parsed
+    return "\n".join(texts)
+
+
+def error_text(result: Result) -> str:
+    """What a failed tool said."""
+    return str(job_value(result))[:2000] or "the tool reported an error without a message"
+
+
+def _text(block: Any) -> str | None:
+    return block.get("text") if isinstance(block, dict) and block.get("type") == "text" else None
+
+
+def _says(block: Any, structured: Any) -> bool:
+    text = _text(block)
+    if not isinstance(text, str):
+        return False
+    parsed = _parsed(text)
+    # Servers wrap a bare value as {"result": value} to make it an object.
+    return parsed == structured or (
+        isinstance(structured, dict) and list(structured) == ["result"] and structured["result"] in (parsed, text)
+    )
+
+
+def _parsed(text: str) -> Any:
+    if not text[:1] or text.lstrip()[:1] not in '{["-0123456789tfn':
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _blocks(content: Any) -> list[dict[str, Any]]:
+    """The content blocks that a client accepts; what it would not is shown as text."""
+    if not isinstance(content, list):
+        return []
+    if all(isinstance(_text(block), str) and len(block) == 2 for block in content):
+        return content
+    return [block if _acceptable(block) else {"type": "text", "text": compact(block)} for block in content]
+
+
+def _acceptable(block: Any) -> bool:
+    try:
+        CallToolResult.model_validate({"content": [block]})
+    except ValidationError:
+        return False
+    return True

@@ -1,0 +1,71 @@
+"""What the process is told by its environment, checked once at the start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp_optimizer_api.names import MANAGEMENT_PORT, MCP_PORT
+
+
+class SettingsError(Exception):
+    """An environment variable is missing or wrong; the message names it and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of docs/contract.md."""
+
+    config: str
+    """`configmap:NAME` or `file:PATH`."""
+    pod: str = ""
+    namespace: str = "default"
+    bind: str = "0.0.0.0"
+    port: int = MCP_PORT
+    management_port: int = MANAGEMENT_PORT
+    sandbox_key_file: Path | None = None
+    log_level: str = "INFO"
+    drain_seconds: float = 5.0
+    """How long the listener stays open after SIGTERM: endpoints of a Service take a moment to forget a Pod."""
+    finish_seconds: int = 60
+    """How long requests in flight may take after that."""
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read the settings; raise `SettingsError` for the first that is wrong."""
+    config = environ.get("MCP_CONFIG", "")
+    kind, _, target = config.partition(":")
+    if kind not in ("configmap", "file") or not target:
+        raise SettingsError(f"MCP_CONFIG is {config!r}: set it to configmap:NAME or file:PATH")
+    level = environ.get("LOG_LEVEL", "INFO").upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise SettingsError(f"LOG_LEVEL is {level!r}: set it to DEBUG, INFO, WARNING or ERROR")
+    key_file = environ.get("MCP_SANDBOX_KEY_FILE")
+    return Settings(
+        config=config,
+        pod=environ.get("POD_NAME", ""),
+        namespace=environ.get("POD_NAMESPACE", "default"),
+        bind=environ.get("MCP_BIND", "0.0.0.0"),
+        port=_port(environ, "MCP_PORT", MCP_PORT),
+        management_port=_port(environ, "MCP_MANAGEMENT_PORT", MANAGEMENT_PORT),
+        sandbox_key_file=Path(key_file) if key_file else None,
+        log_level=level,
+        drain_seconds=_seconds(environ, "MCP_DRAIN_SECONDS", 5.0),
+    )
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, str(default))
+    if not text.isdigit() or int(text) > 65535:
+        raise SettingsError(f"{name} is {text!r}: set it to a port number (0 picks a free one)")
+    return int(text)
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 300:
+        raise SettingsError(f"{name} is {text!r}: set it to a number of seconds from 0 to 300")
+    return value

@@ -1,0 +1,103 @@
+"""Everything a request needs to know, compiled once and never changed: a request sees one snapshot from its start to its end."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+from mcp.shared.inbound import x_mcp_header_map
+
+from mcp_optimizer_api.config import ServerConfig
+
+from .search import Index, NearestNames, term_weights
+from .upstream.upstream import Offer, Upstream
+from .validation import Validate, compile_validator
+
+
+class Tool:
+    """One tool of one server. Lives as long as its definition is unchanged, across snapshots, so that its parts are built once."""
+
+    def __init__(self, upstream: Upstream, definition: dict[str, Any], title: str = "") -> None:
+        self.upstream = upstream
+        self.definition = definition
+        self.id = f"{upstream.name}.{definition['name']}"
+        self.weights: Mapping[str, float] = term_weights(upstream.name, title, definition)
+        self.direct_bytes = len(orjson.dumps(self.listed, default=str))
+
+    @property
+    def server(self) -> str:
+        """Name of its server."""
+        return self.upstream.name
+
+    @property
+    def name(self) -> str:
+        """Its name at its server."""
+        return str(self.definition["name"])
+
+    @property
+    def listed(self) -> dict[str, Any]:
+        """The definition as a client sees it when every tool is listed."""
+        return {**self.definition, "name": self.id}
+
+    @cached_property
+    def validate(self) -> Validate:
+        """Checks arguments; built at the first call."""
+        return compile_validator(self.definition["inputSchema"])
+
+    @cached_property
+    def header_map(self) -> dict[tuple[str, ...], str]:
+        """Arguments that a modern server wants mirrored in HTTP headers."""
+        return x_mcp_header_map(self.definition["inputSchema"])
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The configuration in force and the tools behind it."""
+
+    config: ServerConfig
+    config_hash: str
+    servers: Sequence[tuple[Upstream, Offer]]
+    tools: Mapping[str, Tool]
+    """By identifier, in deterministic order."""
+    index: Index[Tool]
+    direct_bytes: int
+    """Size of the list of all definitions, which is what clients would get without the meta-tools."""
+
+    @cached_property
+    def names(self) -> NearestNames:
+        """Look-alikes of a wrong identifier; built when somebody first misspells one."""
+        return NearestNames(self.tools)
+
+
+class ToolCache:
+    """Tools of earlier snapshots, so that an unchanged server costs nothing when another one changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Upstream, Offer, list[Tool]]] = {}
+
+    def tools(self, upstream: Upstream, offer: Offer) -> list[Tool]:
+        """The server's tools, built anew only when its offer changed."""
+        kept = self._kept.get(upstream.name)
+        if kept is None or kept[0] is not upstream or kept[1] is not offer:
+            kept = (upstream, offer, [Tool(upstream, definition, offer.title) for definition in offer.catalogue])
+            self._kept[upstream.name] = kept
+        return kept[2]
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Drop servers that are gone."""
+        self._kept = {name: kept for name, kept in self._kept.items() if name in names}
+
+
+def compile_snapshot(config: ServerConfig, config_hash: str, offers: Sequence[tuple[Upstream, Offer]], cache: ToolCache) -> Snapshot:
+    """Build the snapshot of these servers' offers. Pure but for the cache; takes a tenth of a second for 5,000 tools."""
+    cache.keep_only({upstream.name for upstream, _ in offers})
+    tools = [tool for upstream, offer in sorted(offers, key=lambda pair: pair[0].name) for tool in cache.tools(upstream, offer)]
+    return Snapshot(
+        config=config,
+        config_hash=config_hash,
+        servers=tuple((upstream, offer) for upstream, offer in offers),
+        tools={tool.id: tool for tool in tools},
+        index=Index(tools),
+        direct_bytes=sum(tool.direct_bytes + 1 for tool in tools) + len('{"tools":[]}'),
+    )

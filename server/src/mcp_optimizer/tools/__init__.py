@@ -1,0 +1,1 @@
+"""The meta-tools: what the model sees instead of every tool."""

@@ -1,0 +1,73 @@
+"""`execute_code`: a job in a sandbox whose tool calls come back through the same door as everybody's."""
+
+from typing import Any
+
+from mcp_optimizer.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, TIMEOUT, UNAVAILABLE, CallFailure
+from mcp_optimizer.invoke import CallContext, Invoker, object_argument
+from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OnOutput, SandboxLane
+from mcp_optimizer.results import Result, compact, error_text, job_value, text_result
+from mcp_optimizer_api.config import SandboxConfig
+from mcp_optimizer_api.job import CallError
+
+MAX_CODE = 512 * 1024
+_CODES = {"timeout": TIMEOUT, "lost": UNAVAILABLE}
+
+
+async def execute_code(lane: SandboxLane, invoker: Invoker, arguments: dict[str, Any], *, progress: OnOutput | None = None) -> Result:
+    """Run the job and tell how it ended. Raises `CallFailure` when it was refused before it began."""
+    sandbox = invoker.snapshot().config.sandbox
+    if not sandbox.enabled:
+        raise CallFailure(UNAVAILABLE if sandbox.disabled_reason else FORBIDDEN, sandbox.disabled_reason or "execute_code is switched off")
+    job = _request(arguments, sandbox)
+
+    async def on_call(tool: str, call_arguments: dict[str, Any]) -> CallOutcome:
+        return await call_for_job(invoker, tool, call_arguments)
+
+    return _result(await lane.run(job, on_call, progress=progress))
+
+
+async def call_for_job(invoker: Invoker, tool: str, arguments: dict[str, Any]) -> CallOutcome:
+    """One tool call of a job, under the policy of every call."""
+    try:
+        result = await invoker.invoke(tool, arguments, CallContext(via="job"))
+    except CallFailure as failure:
+        return CallOutcome(ok=False, error=CallError(code=failure.code, message=failure.message))
+    if result.get("isError") is True:
+        return CallOutcome(ok=False, error=CallError(code=INTERNAL, message=error_text(result)))
+    return CallOutcome(ok=True, value=job_value(result))
+
+
+def _request(arguments: dict[str, Any], sandbox: SandboxConfig) -> JobRequest:
+    code = arguments.get("code")
+    if not isinstance(code, str) or not code.strip():
+        raise CallFailure(BAD_REQUEST, "code must be Python source text")
+    if len(code) > MAX_CODE:
+        raise CallFailure(BAD_REQUEST, f"code has {len(code)} characters, at most {MAX_CODE} are run: pass data in params")
+    timeout = arguments.get("timeout_s")
+    if timeout is None:
+        timeout = sandbox.timeout_seconds
+    elif isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= sandbox.timeout_seconds:
+        raise CallFailure(BAD_REQUEST, f"timeout_s must be more than 0 and at most {sandbox.timeout_seconds}, the limit of this endpoint")
+    return JobRequest(code=code, params=object_argument(arguments, "params"), timeout_s=float(timeout))
+
+
+def _result(outcome: JobOutcome) -> Result:
+    shown: dict[str, Any] = {}
+    if outcome.ok:
+        shown["result"] = outcome.value
+    elif outcome.error is not None:
+        shown["code"] = _CODES.get(outcome.error.kind, INTERNAL)
+        shown["message"] = f"{outcome.error.kind}: {outcome.error.message}" if outcome.error.kind != "exception" else outcome.error.message
+        if outcome.error.traceback:
+            shown["traceback"] = outcome.error.traceback
+    for name, text, dropped in (
+        ("stdout", outcome.stdout, outcome.stdout_truncated),
+        ("stderr", outcome.stderr, outcome.stderr_truncated),
+    ):
+        if text:
+            shown[name] = text
+        if dropped:
+            shown[f"{name}_truncated_bytes"] = dropped
+    shown["calls"] = outcome.calls
+    shown["duration_ms"] = round(outcome.duration_ms, 1)
+    return text_result(compact(shown), is_error=not outcome.ok)

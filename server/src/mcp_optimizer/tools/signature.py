@@ -1,0 +1,61 @@
+"""A tool in one line: what the model needs to choose it and to call it, in a tenth of its JSON Schema."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MAX_PARAMETERS = 12
+MAX_SIGNATURE = 240
+MAX_SUMMARY = 100
+MAX_CHOICES = 6
+_SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "object": "dict", "array": "list", "null": "null"}
+_SENTENCE_END = re.compile(r"(?<=[a-z0-9)\]'\"`])[.!?](?:\s|$)")
+
+
+def signature(definition: Mapping[str, Any], name: str) -> str:
+    """`name(required: str, optional?: int)`; a long list of optional parameters is cut, required ones never are."""
+    schema = definition["inputSchema"]
+    properties = schema.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    required = [item for item in schema.get("required") or () if item in properties]
+    optional = [item for item in properties if item not in required]
+    parts = [f"{item}: {_kind(properties[item])}" for item in required]
+    room = MAX_SIGNATURE - len(name) - sum(len(part) + 2 for part in parts)
+    for count, item in enumerate(optional):
+        part = f"{item}?: {_kind(properties[item])}"
+        room -= len(part) + 2
+        if room < 0 or len(parts) >= MAX_PARAMETERS:
+            parts.append(f"…{len(optional) - count} more")
+            break
+        parts.append(part)
+    return f"{name}({', '.join(parts)})"
+
+
+def summary(definition: Mapping[str, Any], limit: int = MAX_SUMMARY) -> str:
+    """The first sentence of the description, or the title."""
+    text = " ".join(str(definition.get("description") or definition.get("title") or "").split())
+    if (end := _SENTENCE_END.search(text)) is not None:
+        text = text[: end.start()]
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _kind(schema: Any) -> str:
+    if not isinstance(schema, dict):
+        return "any"
+    choices = schema.get("enum")
+    if isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES:
+        text = "|".join(_literal(choice) for choice in choices)
+        if len(text) <= 60:
+            return text
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return "|".join(_SCALARS.get(item, "any") for item in kind if item != "null") or "any"
+    if kind == "array":
+        items = schema.get("items")
+        inner = _kind(items) if isinstance(items, dict) else "any"
+        return "list" if inner == "any" or len(inner) > 20 else f"{inner}[]"
+    return _SCALARS.get(kind, "any") if isinstance(kind, str) else "any"
+
+
+def _literal(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else str(value)

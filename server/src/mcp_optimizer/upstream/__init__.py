@@ -1,0 +1,1 @@
+"""The servers behind the endpoint: how to talk to them, and what they offer."""

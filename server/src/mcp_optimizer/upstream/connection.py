@@ -1,0 +1,216 @@
+"""How one upstream speaks: the protocol era is asked once and kept, a legacy session is opened once and renewed when it is lost.
+
+Every call is one HTTP request, whatever the era. A request is repeated only when the answer proves that it was not executed.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from mcp.shared.inbound import encode_header_value
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+
+from mcp_optimizer.errors import BAD_GATEWAY, FORBIDDEN, TIMEOUT, TOO_MANY, UNAVAILABLE, CallFailure
+
+from .wire import NotMcp, Reply, ReplyTooLarge, Wire
+
+log = logging.getLogger(__name__)
+
+CLIENT_INFO = {"name": "mcp-optimizer", "version": "0.1.0"}
+PROBE_SECONDS = 10.0
+UNSUPPORTED_VERSION = -32022
+METHOD_NOT_FOUND = -32601
+_META = "io.modelcontextprotocol/"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the first exchange found out."""
+
+    modern: bool
+    version: str
+    session: str | None = None
+    title: str = ""
+    """One line on the server, in its own words."""
+
+
+class Connection:
+    """The one connection to the upstream `name`, shared by all calls."""
+
+    def __init__(self, name: str, url: str, wire: Wire) -> None:
+        self.name = name
+        self.url = url
+        self._wire = wire
+        self._dialect: Dialect | None = None
+        self._opening = asyncio.Lock()
+        self._ids = itertools.count(1)
+        self._answers: set[asyncio.Task[None]] = set()
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """The dialect in use; None before the first contact."""
+        return self._dialect
+
+    async def request(
+        self, method: str, params: dict[str, Any], timeout: float, *, subject: str | None = None, extra: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The JSON-RPC response to `method`. Raises `CallFailure` when there is none."""
+        try:
+            async with asyncio.timeout(timeout):
+                dialect = await self._opened()
+                reply = await self._exchange(dialect, method, params, timeout, subject, extra)
+                if _stale(dialect, reply):
+                    await self._forget(dialect)
+                    dialect = await self._opened()
+                    reply = await self._exchange(dialect, method, params, timeout, subject, extra)
+        except TimeoutError:
+            raise CallFailure(TIMEOUT, f"server {self.name} did not answer within {timeout:g} s") from None
+        except ReplyTooLarge:
+            raise CallFailure(BAD_GATEWAY, f"server {self.name} sent more than 16 MiB in one reply: ask for less") from None
+        except NotMcp as error:
+            raise CallFailure(BAD_GATEWAY, f"server {self.name} {error}") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise CallFailure(BAD_GATEWAY, f"server {self.name} cannot be reached: {_reason(error)}") from None
+        if reply.message is None:
+            raise _refusal(self.name, reply.status)
+        return reply.message
+
+    async def close(self) -> None:
+        """End a legacy session, so that the server can forget it too."""
+        dialect = self._dialect
+        if dialect is not None and dialect.session:
+            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                await self._wire.delete(self.url, _legacy_headers(dialect))
+
+    async def _forget(self, dialect: Dialect) -> None:
+        if self._dialect is dialect:
+            self._dialect = None
+
+    async def _opened(self) -> Dialect:
+        if self._dialect is not None:
+            return self._dialect
+        async with self._opening:
+            if self._dialect is None:
+                self._dialect = await self._discover() or await self._initialize()
+                log.info("upstream speaks", extra={"server": self.name, "version": self._dialect.version})
+            return self._dialect
+
+    async def _discover(self) -> Dialect | None:
+        """Ask a modern server for itself; None when it is anything else."""
+        probe = Dialect(modern=True, version=LATEST_MODERN_VERSION)
+        try:
+            reply = await self._exchange(probe, "server/discover", {}, PROBE_SECONDS, None, None)
+        except NotMcp:
+            return None
+        if reply.message is None and reply.status in (401, 403, 429, 503):
+            raise _refusal(self.name, reply.status)
+        result = (reply.message or {}).get("result")
+        if not isinstance(result, dict) or LATEST_MODERN_VERSION not in (result.get("supportedVersions") or ()):
+            return None
+        info = (result.get("_meta") or {}).get(_META + "serverInfo") or {}
+        return Dialect(modern=True, version=LATEST_MODERN_VERSION, title=_title(info, result.get("instructions")))
+
+    async def _initialize(self) -> Dialect:
+        params = {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": {}, "clientInfo": CLIENT_INFO}
+        body = {"jsonrpc": "2.0", "id": next(self._ids), "method": "initialize", "params": params}
+        reply = await self._wire.post(self.url, body, {}, PROBE_SECONDS)
+        if reply.message is None:
+            raise _refusal(self.name, reply.status)
+        result = reply.message.get("result")
+        if not isinstance(result, dict):
+            raise NotMcp(f"refused to initialize: {_error_text(reply.message)}")
+        version = result.get("protocolVersion")
+        if version not in HANDSHAKE_PROTOCOL_VERSIONS:
+            raise NotMcp(f"speaks protocol version {str(version)[:40]!r}, which is not known")
+        title = _title(result.get("serverInfo") or {}, result.get("instructions"))
+        dialect = Dialect(modern=False, version=version, session=reply.headers.get("Mcp-Session-Id"), title=title)
+        initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        await self._wire.post(self.url, initialized, _legacy_headers(dialect), PROBE_SECONDS)
+        return dialect
+
+    async def _exchange(
+        self,
+        dialect: Dialect,
+        method: str,
+        params: dict[str, Any],
+        timeout: float,
+        subject: str | None,
+        extra: Mapping[str, str] | None,
+    ) -> Reply:
+        body: dict[str, Any] = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        if not dialect.modern:
+            return await self._wire.post(self.url, body, _legacy_headers(dialect), timeout, lambda asked: self._answer(dialect, asked))
+        meta = {_META + "protocolVersion": dialect.version, _META + "clientCapabilities": {}, _META + "clientInfo": CLIENT_INFO}
+        body["params"] = {**params, "_meta": meta}
+        headers = {"MCP-Protocol-Version": dialect.version, "Mcp-Method": method, **(extra or {})}
+        if subject is not None:
+            headers["Mcp-Name"] = encode_header_value(subject)
+        return await self._wire.post(self.url, body, headers, timeout)
+
+    def _answer(self, dialect: Dialect, asked: dict[str, Any]) -> None:
+        """A legacy server asks its client something: we offer nothing but ping, and say so, or it would wait."""
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": asked["id"]}
+        if asked.get("method") == "ping":
+            answer["result"] = {}
+        else:
+            answer["error"] = {"code": METHOD_NOT_FOUND, "message": "this gateway relays tools only"}
+        task = asyncio.create_task(self._send_answer(dialect, answer))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def _send_answer(self, dialect: Dialect, answer: dict[str, Any]) -> None:
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, NotMcp, ReplyTooLarge):
+            await self._wire.post(self.url, {**answer}, _legacy_headers(dialect), PROBE_SECONDS)
+
+
+def _legacy_headers(dialect: Dialect) -> dict[str, str]:
+    headers = {"MCP-Protocol-Version": dialect.version}
+    if dialect.session:
+        headers["Mcp-Session-Id"] = dialect.session
+    return headers
+
+
+def _stale(dialect: Dialect, reply: Reply) -> bool:
+    """Whether the answer proves that the server no longer knows this dialect or session, so that nothing was executed."""
+    code = _error_code(reply.message)
+    if dialect.modern:
+        return code == UNSUPPORTED_VERSION or (reply.message is None and reply.status in (400, 404, 405, 406))
+    if dialect.session and reply.status == 404:
+        return True
+    # Some servers answer 400 instead of 404 to a session they have forgotten.
+    return bool(dialect.session) and reply.status == 400 and (reply.message is None or "session" in _error_text(reply.message).lower())
+
+
+def _error_code(message: dict[str, Any] | None) -> int | None:
+    error = (message or {}).get("error")
+    return error.get("code") if isinstance(error, dict) else None
+
+
+def _error_text(message: dict[str, Any]) -> str:
+    error = message.get("error")
+    return str(error.get("message", ""))[:500] if isinstance(error, dict) else str(error)[:500]
+
+
+def _refusal(name: str, status: int) -> CallFailure:
+    if status in (401, 403):
+        return CallFailure(FORBIDDEN, f"server {name} refuses this gateway ({status}): its administrator must grant access")
+    if status == 429:
+        return CallFailure(TOO_MANY, f"server {name} is limiting its callers (429): try again later")
+    if status == 503:
+        return CallFailure(UNAVAILABLE, f"server {name} is not available (503): try again later")
+    return CallFailure(BAD_GATEWAY, f"server {name} answered HTTP {status}, which is not MCP: check its url and path")
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+def _title(info: Any, instructions: Any) -> str:
+    candidates = [info.get("description"), info.get("title"), instructions] if isinstance(info, dict) else [instructions]
+    text = next((item for item in candidates if isinstance(item, str) and item.strip()), "")
+    return " ".join(text.split())[:160]

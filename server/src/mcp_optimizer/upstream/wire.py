@@ -1,0 +1,158 @@
+"""One HTTP exchange with an MCP server: a JSON-RPC request out, the matching response in, whatever form it arrives in.
+
+Replies are hostile input: bounded, never decompressed, never redirected, and only the fields in use are looked at.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+from .sse import EventParser
+
+MAX_REPLY = 16 * 1024 * 1024
+CONNECT_SECONDS = 5.0
+LINGER_SECONDS = 1.0
+"""A server may keep an SSE stream open a moment after its response: reading to its end keeps the connection for reuse."""
+
+FIXED_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json, text/event-stream",
+    "Accept-Encoding": "identity",
+    "User-Agent": "mcp-optimizer",
+}
+
+
+class ReplyTooLarge(Exception):
+    """More than MAX_REPLY bytes for one reply."""
+
+
+class NotMcp(Exception):
+    """The reply is no JSON-RPC response to this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. `message` is the JSON-RPC response or None (an HTTP error, or a notification's 202)."""
+
+    status: int
+    message: dict[str, Any] | None
+    headers: Mapping[str, str]
+
+
+OnRequest = Callable[[dict[str, Any]], None]
+"""Told of each request the server sends on the response stream (legacy only): someone must answer it."""
+
+
+class Wire:
+    """Exchanges over one shared connection pool, which bounds nothing per host: the caller does, so that no host waits for another."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+        self._lingering: set[asyncio.Task[None]] = set()
+
+    async def post(
+        self, url: str, body: dict[str, Any], headers: Mapping[str, str], timeout: float, on_request: OnRequest | None = None
+    ) -> Reply:
+        """Send one message and read its response. Raises aiohttp's errors, `TimeoutError`, `ReplyTooLarge` and `NotMcp`."""
+        async with asyncio.timeout(timeout):
+            response = await self._session.post(
+                url,
+                data=_encode(body),
+                headers={**FIXED_HEADERS, **headers},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            )
+            try:
+                message = await self._message(response, body.get("id"), on_request)
+            except BaseException:
+                response.close()
+                raise
+        return Reply(response.status, message, response.headers)
+
+    async def delete(self, url: str, headers: Mapping[str, str]) -> None:
+        """Tell a legacy server that its session is over; whatever it answers is fine."""
+        async with asyncio.timeout(2.0), self._session.delete(url, headers=headers, allow_redirects=False):
+            pass
+
+    async def _message(self, response: aiohttp.ClientResponse, expected: Any, on_request: OnRequest | None) -> dict[str, Any] | None:
+        if response.content_type == "text/event-stream":
+            return await self._from_stream(response, expected, on_request)
+        body = b"".join([chunk async for chunk in _bounded(response)])
+        response.release()
+        try:
+            message = orjson.loads(body) if body else None
+        except orjson.JSONDecodeError:
+            message = None
+        if isinstance(message, dict) and _answers(message, expected):
+            return message
+        if response.status < 300 and expected is not None:
+            raise NotMcp(f"answered {response.status} {response.content_type} without a JSON-RPC response")
+        return None
+
+    async def _from_stream(self, response: aiohttp.ClientResponse, expected: Any, on_request: OnRequest | None) -> dict[str, Any]:
+        parser = EventParser()
+        stream = _bounded(response)
+        async for chunk in stream:
+            for data in parser.feed(chunk):
+                message = _decode(data)
+                if message.get("id") == expected and ("result" in message or "error" in message):
+                    self._linger(response)
+                    return message
+                if "method" in message and "id" in message and on_request is not None:
+                    on_request(message)
+        response.release()
+        raise NotMcp("ended its event stream without a response")
+
+    def _linger(self, response: aiohttp.ClientResponse) -> None:
+        if response.content.at_eof():
+            response.release()
+            return
+        task = asyncio.create_task(_read_to_end(response))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+
+def _answers(message: dict[str, Any], expected: Any) -> bool:
+    """Whether this is the response to request `expected`; an error may lack the id when the server could not read ours."""
+    if message.get("id") == expected:
+        return "result" in message or "error" in message
+    return message.get("id") is None and "error" in message
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # integers beyond 64 bits
+        return json.dumps(body).encode()
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_REPLY:
+            raise ReplyTooLarge
+        yield chunk
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    try:
+        message = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+async def _read_to_end(response: aiohttp.ClientResponse) -> None:
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            async for _ in _bounded(response):
+                pass
+        response.release()
+    except (TimeoutError, aiohttp.ClientError, ReplyTooLarge):
+        response.close()

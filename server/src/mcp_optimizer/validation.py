@@ -1,0 +1,119 @@
+"""Checking arguments against a tool's schema before the tool is called, with schemas that strangers wrote.
+
+A schema can be a trap: references to the network, exponential references, regular expressions that never end. None of them is
+followed: what cannot be checked safely here is left to the server that wrote it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import jsonschema
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from .errors import BAD_REQUEST, CallFailure
+
+MAX_REFERENCES = 2000
+MAX_MATCHED_TEXT = 2000
+MAX_MESSAGE = 400
+
+Validate = Callable[[Mapping[str, Any]], None]
+"""Raises `CallFailure` 400 when the arguments do not fit."""
+
+
+class _TooManyReferences(Exception):
+    """The schema refers to itself more often than any honest one does for these arguments."""
+
+
+class _Budget:
+    """References followed in the validation that runs now; validation never awaits, so one counter serves all."""
+
+    def __init__(self) -> None:
+        self.spent = 0
+
+
+_budget: Final = _Budget()
+
+
+def compile_validator(schema: Mapping[str, Any]) -> Validate:
+    """A function that checks arguments against `schema`. Costs a while: keep the result."""
+    validator = _Validator(_disarmed(schema), registry=_OFFLINE)
+
+    def validate(arguments: Mapping[str, Any]) -> None:
+        _budget.spent = 0
+        try:
+            error = best_match(validator.iter_errors(arguments))
+        except Exception:
+            # Too many references, one that leads nowhere, a keyword of the wrong type: the schema is wrong, so its server decides.
+            return
+        if error is not None:
+            raise CallFailure(BAD_REQUEST, _sentence(error))
+
+    return validate
+
+
+def _sentence(error: ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    message = error.message if len(error.message) <= MAX_MESSAGE else error.message[: MAX_MESSAGE - 1] + "…"
+    return f"arguments{'.' + where if where else ''}: {message}"
+
+
+def _reference(validator: Any, target: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    _budget.spent += 1
+    if _budget.spent > MAX_REFERENCES:
+        raise _TooManyReferences
+    yield from validator._validate_reference(ref=target, instance=instance)
+
+
+def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and len(instance) <= MAX_MATCHED_TEXT and not re.search(pattern, instance):
+        yield ValidationError(f"{instance[:100]!r} does not match {pattern!r}")
+
+
+def _accept_anything(uri: str) -> Resource[Any]:
+    return Resource.from_contents({}, default_specification=DRAFT202012)
+
+
+_OFFLINE: Registry[Any] = Registry(retrieve=_accept_anything)  # type: ignore[call-arg]
+_Validator: Any = extend(jsonschema.Draft202012Validator, {"$ref": _reference, "pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
+def _disarmed(schema: Any) -> Any:
+    """The schema without regular expressions that may not end, and without dynamic references."""
+    if isinstance(schema, list):
+        return [_disarmed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _disarmed_keyword(key, value) for key, value in schema.items() if key != "$dynamicRef"}
+    if not _harmless(kept.get("pattern")):
+        kept.pop("pattern", None)
+    if "patternProperties" in kept:
+        # additionalProperties means "those that match no pattern": without the patterns it would refuse too much.
+        for keyword in ("patternProperties", "additionalProperties", "unevaluatedProperties"):
+            kept.pop(keyword, None)
+    return kept
+
+
+def _disarmed_keyword(keyword: str, value: Any) -> Any:
+    if keyword in ("enum", "const", "default", "examples"):
+        return value
+    if keyword in ("properties", "$defs", "definitions", "dependentSchemas") and isinstance(value, dict):
+        return {name: _disarmed(schema) for name, schema in value.items()}
+    return _disarmed(value)
+
+
+_REPEAT = re.compile(r"(?<!\\)[*+]|\{\d+,\d*\}")
+
+
+def _harmless(pattern: Any) -> bool:
+    """Whether matching is fast on any short text: no repetition of a group, no back reference, at most two repetitions."""
+    if not isinstance(pattern, str) or len(pattern) > 200 or re.search(r"\)[*+{]|\\[1-9]|\(\?", pattern):
+        return False
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError):
+        return False
+    return len(_REPEAT.findall(pattern)) <= 2
