@@ -94,7 +94,8 @@ class Management:
         yield _line(SandboxEvent(type="ping"))
         try:
             while not ended.done():
-                done, _ = await asyncio.wait({following, ended}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                waits: set[asyncio.Future[Any]] = {following, ended}
+                done, _ = await asyncio.wait(waits, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if following in done:
                     event = following.result()
                     if event is None:

@@ -16,6 +16,8 @@ from .lane import OnOutput
 VERSION = "0.1.0"
 META_TTL_MS = 60_000
 DIRECT_TTL_MS = 5_000
+COMPLETE = {"resultType": "complete"}
+"""Required on every result since 2026-07-28; the SDK leaves it out for older clients."""
 Context = ServerRequestContext[Any, Any]
 
 
@@ -27,11 +29,11 @@ def build_server(endpoint: Endpoint) -> Server[Any]:
             result = endpoint.list_tools(params.cursor)
         except BadCursor as error:
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
-        return {**result, "ttlMs": DIRECT_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
+        return {**result, **COMPLETE, "ttlMs": DIRECT_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
         try:
-            return await endpoint.call_tool(params.name, params.arguments or {}, _progress(ctx))
+            return {**await endpoint.call_tool(params.name, params.arguments or {}, _progress(ctx)), **COMPLETE}
         except UnknownTool as error:
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
 

@@ -25,6 +25,8 @@ CLIENT_INFO = {"name": "mcp-optimizer", "version": "0.1.0"}
 PROBE_SECONDS = 10.0
 UNSUPPORTED_VERSION = -32022
 METHOD_NOT_FOUND = -32601
+MODERN_REFUSALS = frozenset({METHOD_NOT_FOUND, -32602, -32020, -32021})
+"""Codes with which a modern server refuses a request by HTTP 400 or 404. Any other code is not a modern server's."""
 _META = "io.modelcontextprotocol/"
 
 
@@ -179,7 +181,7 @@ def _stale(dialect: Dialect, reply: Reply) -> bool:
     """Whether the answer proves that the server no longer knows this dialect or session, so that nothing was executed."""
     code = _error_code(reply.message)
     if dialect.modern:
-        return code == UNSUPPORTED_VERSION or (reply.message is None and reply.status in (400, 404, 405, 406))
+        return code == UNSUPPORTED_VERSION or (code not in MODERN_REFUSALS and reply.status in (400, 404, 405, 406))
     if dialect.session and reply.status == 404:
         return True
     # Some servers answer 400 instead of 404 to a session they have forgotten.

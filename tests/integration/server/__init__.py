@@ -1,0 +1,1 @@
+"""The server process on loopback: real MCP client SDK in front, upstreams of every temper behind."""
