@@ -46,21 +46,21 @@ def spawn(layout: Layout, command: Command, *, path: str) -> int:
             cwd=layout.state,
             env=environment(layout, command, path),
         )
-    _CHILDREN[process.pid] = process
+    _CHILDREN[process.pid] = (layout, process)
     record = {"pid": process.pid, "path": path, "command": asdict(command)}
     (layout.pids / command.name).write_text(json.dumps(record))
     return process.pid
 
 
 # Children of this very process must be waited for, or they stay as zombies and look alive.
-_CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}
+_CHILDREN: dict[int, tuple[Layout, "subprocess.Popen[bytes]"]] = {}
 
 
 def is_ours(layout: Layout, pid: int) -> bool:
     """Is this a living process that carries our marker?"""
     child = _CHILDREN.get(pid)
     if child is not None:
-        return child.poll() is None  # its environment reads as empty for a moment while it starts
+        return child[1].poll() is None and child[0] == layout  # its environment reads as empty for a moment while it starts
     try:
         environ = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -129,7 +129,7 @@ def wait_gone(started: Mapping[int, str | None], *, seconds: float) -> dict[int,
     left = dict(started)
     while left:
         for child in [child for pid in left if (child := _CHILDREN.get(pid)) is not None]:
-            child.poll()
+            child[1].poll()
         left = {pid: since for pid, since in left.items() if since is not None and start_time(pid) == since}
         if time.monotonic() > deadline:
             break
