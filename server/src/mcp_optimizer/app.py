@@ -21,6 +21,7 @@ from .management import Management
 from .protocol import build_manager, build_server
 from .settings import Settings
 from .snapshot import Snapshot
+from .state_metrics import StateCollector
 from .telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Process:
         self.federation = Federation(self._on_snapshot)
         server = build_server(Endpoint(Invoker(self.federation, self.telemetry), self.lane, self.telemetry))
         self._manager = build_manager(server)
+        self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.gate = Gate(self._manager.handle_request, self.telemetry)
         self.management = Management(pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry)
 

@@ -5,7 +5,6 @@ Every label is bounded: tool is one of KINDS, outcome one of OUTCOMES, server on
 
 import bisect
 import time
-from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
@@ -101,10 +100,3 @@ def _remove(counter: Counter, *labels: str) -> None:
         counter.remove(*labels)
     except KeyError:
         return
-
-
-def documented(registry: CollectorRegistry) -> Iterable[str]:
-    """Names of the metrics of ours, as a scrape shows them."""
-    for family in registry.collect():
-        if family.name.startswith("mcp_optimizer"):
-            yield family.name + ("_total" if family.type == "counter" else "")
