@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +75,14 @@ class ControlPlane:
             GROUP, VERSION, namespace, PLURALS[kind], name
         )
         return found
+
+    @staticmethod
+    def eventually(holds: Callable[[], bool], *, seconds: float = 60) -> None:
+        """Wait until something holds; fail with a clear word when it does not in time."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, f"did not become true within {seconds:.0f} s"
+            time.sleep(0.1)
 
     def audit_position(self) -> int:
         """Where the audit log ends now: pass it to `writes` to see only what happens from here on."""
