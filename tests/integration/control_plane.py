@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ def devcluster(*arguments: str) -> str:
     if done.returncode != 0:
         raise RuntimeError(f"devcluster {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
     return done.stdout.strip()
+
+
+@cache
+def kubectl_binary() -> str:
+    """The kubectl that goes with the control plane."""
+    return devcluster("tool", "kubectl").splitlines()[-1]
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class ControlPlane:
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run kubectl; with `check`, a failure raises with kubectl's own words."""
         done = subprocess.run(
-            ["kubectl", *arguments],
+            [kubectl_binary(), *arguments],
             input=stdin,
             capture_output=True,
             text=True,
