@@ -7,9 +7,12 @@ they get. Objects are trimmed before they are stored: managedFields alone are ha
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from .kinds import RESOURCES, Key, Manifest, key_of
+from mcp_optimizer_api.names import MANAGED_BY, MANAGED_BY_LABEL, OPTIMIZER_LABEL, SERVER_LABEL
+
+from .kinds import MCP_OPTIMIZER, MCP_SERVER, RESOURCES, Key, Manifest, key_of
 
 OWNERS = frozenset(kind.kind for kind in RESOURCES)
+_OWNER_LABELS = {OPTIMIZER_LABEL: MCP_OPTIMIZER.kind, SERVER_LABEL: MCP_SERVER.kind}
 _DROPPED_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 
@@ -52,7 +55,7 @@ class Cache:
         return True
 
     def children(self, owner: Key, *kinds: str) -> list[Manifest]:
-        """Objects that name `owner` in their ownerReferences, sorted by kind and name; of the given kinds only, if any are given."""
+        """Objects that belong to `owner`, sorted by kind and name; of the given kinds only, if any are given."""
         keys = sorted(key for key in self._children.get(owner, ()) if not kinds or key.kind in kinds)
         return [self._objects[key] for key in keys]
 
@@ -79,10 +82,14 @@ class Cache:
 
 
 def owners(obj: Manifest) -> list[Key]:
-    """Keys of the custom resources that own an object."""
+    """Keys of the custom resources an object belongs to: by reference, else (a Deployment's Pods, a stripped reference) by label."""
     metadata = obj["metadata"]
-    references = metadata.get("ownerReferences") or ()
-    return [Key(ref["kind"], metadata.get("namespace", ""), ref["name"]) for ref in references if ref["kind"] in OWNERS]
+    namespace = metadata.get("namespace", "")
+    found = [Key(ref["kind"], namespace, ref["name"]) for ref in metadata.get("ownerReferences") or () if ref["kind"] in OWNERS]
+    labels = metadata.get("labels") or {}
+    if not found and labels.get(MANAGED_BY_LABEL) == MANAGED_BY:
+        found = [Key(kind, namespace, labels[label]) for label, kind in _OWNER_LABELS.items() if label in labels]
+    return found
 
 
 def controller_uid(obj: Manifest) -> str | None:

@@ -75,6 +75,10 @@ class WorkQueue(Generic[K]):
         self.add_after(key, delay)
         return delay
 
+    def failures(self, key: K) -> int:
+        """Failures of the key in a row."""
+        return self._failures.get(key, 0)
+
     def forget(self, key: K) -> None:
         """The key succeeded: its next failure starts with the shortest delay."""
         self._failures.pop(key, None)

@@ -9,6 +9,7 @@ from mcp_optimizer_api.status import Condition, ConditionType, Reason
 
 T = TypeVar("T")
 MESSAGE_LIMIT = 1024
+_REASONS = frozenset(reason.value for reason in Reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +53,11 @@ def _condition(kind: ConditionType, finding: Finding, old: Condition | None, gen
             "observedGeneration": generation,
         }
     )
+
+
+def said(conditions: Sequence[Condition], kind: ConditionType) -> Finding | None:
+    """What a condition says already; None when it is absent, or gives a reason this version does not know."""
+    for condition in conditions:
+        if condition.type == kind.value and condition.reason in _REASONS:
+            return Finding({"True": True, "False": False}.get(condition.status), Reason(condition.reason), condition.message)
+    return None

@@ -57,9 +57,9 @@ def ready(observed: ServerObserved) -> Finding:
     if stand.holds is not True:
         return stand
     verified = observed.verified
-    if verified.holds is None:
+    if verified.holds is None and verified.reason is not Reason.AUTH_REQUIRED:
         return Finding(False, Reason.PROGRESSING, "Waiting for the first MCP handshake.")
-    if verified.holds is False and verified.reason is not Reason.AUTH_REQUIRED:
+    if verified.holds is False:
         return verified
     if stand.reason is Reason.ROLLING_OUT:
         return stand

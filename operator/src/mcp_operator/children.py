@@ -1,0 +1,68 @@
+"""Brings the children of one resource to the desired state, and turns refusals into findings that people can act on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcp_optimizer_api.status import Reason
+
+from .apply import Applier
+from .desired.child import Owner
+from .errors import NamespaceTerminatingError, TerminalError, TransientError
+from .kinds import DEPLOYMENT, Manifest, key_of
+from .status.finding import Finding
+
+PATIENCE = 3
+"""Failed attempts in a row before a passing trouble is worth a condition."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Of one pass over the children."""
+
+    writes: int = 0
+    failure: Finding | None = None
+    """For the status."""
+    error: TransientError | TerminalError | None = None
+    """For the queue: why to come back."""
+
+
+async def converge(applier: Applier, owner: Owner, manifests: Sequence[Manifest], *, replicas: int | None, attempt: int) -> Outcome:
+    """Apply all manifests, then delete what is not among them. `replicas`: the initial number where an autoscaler scales.
+
+    One refused child does not keep the others from being applied. A namespace on its way out ends everything at once.
+    """
+    writes = 0
+    error: TransientError | TerminalError | None = None
+    for manifest in manifests:
+        try:
+            initial = replicas if manifest["kind"] == DEPLOYMENT.kind else None
+            writes += await applier.apply(owner, manifest, replicas=initial)
+        except NamespaceTerminatingError:
+            raise
+        except TerminalError as refused:
+            error = refused
+        except TransientError as passing:
+            error = error or passing
+            break
+    else:
+        if error is None:
+            writes += await applier.prune(owner, {key_of(manifest) for manifest in manifests})
+    return Outcome(writes=writes, failure=finding(error, attempt), error=error)
+
+
+def finding(error: TransientError | TerminalError | None, attempt: int) -> Finding | None:
+    """What an error means to people; None while it may still pass."""
+    if isinstance(error, TerminalError):
+        return Finding(False, _reason(error), str(error))
+    if error is not None and attempt >= PATIENCE:
+        return Finding(False, Reason.APPLY_FAILED, f"The operator tries again: {error}")
+    return None
+
+
+def _reason(error: TerminalError) -> Reason:
+    text = str(error)
+    if "exceeded quota" in text:
+        return Reason.QUOTA_EXCEEDED
+    if ": 422 " in text or ": 400 " in text:
+        return Reason.INVALID_SPEC
+    return error.reason

@@ -1,0 +1,75 @@
+"""The only module that knows kopf, and all it is used for: watching, and the life of the process.
+
+No create, update, field, resume, timer, daemon or index handlers: they write annotations and finalizers onto the resources, repeat
+themselves after each restart, and lose what failed (docs/decisions). Every event goes to the cache and the work queue instead.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import kopf
+
+from .client import Client
+from .kinds import WATCHED, Kind, Manifest
+from .settings import Settings
+
+Event = Callable[[Kind, str | None, Manifest], None]
+
+
+async def watch(settings: Settings, client: Client, event: Event, stop: Callable[[], Awaitable[None]]) -> None:
+    """Report every event of the watched kinds to `event` until SIGTERM; then await `stop`, which must not raise."""
+    registry = kopf.OperatorRegistry()
+    for kind in WATCHED:
+        _subscribe(registry, kind, event)
+    _log_in(registry, client)
+
+    @kopf.on.cleanup(registry=registry)
+    async def cleanup(**_: Any) -> None:
+        # kopf waits five seconds for tasks that are still there when it is done, so ours end here.
+        await stop()
+
+    namespaces = settings.watch_namespaces
+    await kopf.operator(registry=registry, settings=_settings(), standalone=True, clusterwide=not namespaces, namespaces=list(namespaces))
+
+
+def _subscribe(registry: kopf.OperatorRegistry, kind: Kind, event: Event) -> None:
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"saw-{kind.plural}")
+    async def saw(**arguments: Any) -> None:
+        raw = arguments["event"]
+        event(kind, raw["type"], raw["object"])
+
+
+def _log_in(registry: kopf.OperatorRegistry, client: Client) -> None:
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        configuration = client.configuration
+        header = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        scheme, _space, token = (header or "").rpartition(" ")
+        return kopf.ConnectionInfo(
+            server=configuration.host,
+            ca_path=configuration.ssl_ca_cert,
+            insecure=not configuration.verify_ssl,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+            scheme=scheme.capitalize() or None,
+            token=token or None,
+        )
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True  # the kinds and namespaces are known; fewer permissions are needed
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 300
+    settings.queueing.idle_timeout = 0.1
+    settings.queueing.worker_limit = 100
+    settings.networking.request_timeout = 15
+    settings.networking.error_backoffs = (1, 2, 3, *[5] * 20)
+    for kind in WATCHED:
+        where = (kind.group, kind.version, kind.plural)
+        if kind.label_selector:
+            settings.watching.label_selectors[where] = kind.label_selector
+        if kind.field_selector:
+            settings.watching.field_selectors[where] = kind.field_selector
+    return settings
