@@ -66,7 +66,7 @@ def test_the_servers_account_may_write_nothing(stack: str) -> None:
 
 def test_an_upgrade_of_the_operator_restarts_no_server(stack: str, operator: Images) -> None:
     before = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component in (server,upstream)")}
-    install.install_chart(operator, "--set", "logLevel=debug")
+    install.install_chart(operator, "--set", "logLevel=DEBUG")
     helm("test", install.RELEASE, "--namespace", install.NAMESPACE)
     install.install_chart(operator)
     after = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component in (server,upstream)")}
