@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
         ("kubeconfig", "print the kubeconfig's path"),
     ):
         commands.add_parser(name, parents=[common], help=text)
-    status = commands.add_parser("status", parents=[common], help="print the state of every component; exit code 1 unless all run")
-    status.add_argument("--quiet", action="store_true", help="print only `running`, or nothing")
+    status = commands.add_parser("status", parents=[common], help="print the state of every component")
+    status.add_argument("--quiet", action="store_true", help="print only `running`; or nothing, with exit code 1")
     load = commands.add_parser("load", parents=[common], help="put images onto the node")
     load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE.tar")
     restart = commands.add_parser("restart", parents=[common], help="end one component of a local cluster and start it again")
@@ -87,13 +87,14 @@ def shown(path: Path, checkout: Path) -> str:
 
 
 def show_status(states: Mapping[str, str], *, quiet: bool) -> int:
-    """For a person, or one word for a script; the exit code says the same."""
-    running = all(state in UP for state in states.values())
-    if quiet:
-        print("running" if running else "", end="\n" if running else "")
-    else:
+    """A table for a person; or one word and an exit code for a script."""
+    if not quiet:
         for name, state in states.items():
             print(f"{name}\t{state}")
+        return 0
+    running = all(state in UP for state in states.values())
+    if running:
+        print("running")
     return 0 if running else 1
 
 

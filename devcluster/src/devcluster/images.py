@@ -7,24 +7,24 @@ from pathlib import Path
 
 from devcluster import oci
 from devcluster.errors import ClusterError
-from devcluster.layout import user_cache
-from devcluster.node import PAUSE, Node
+from devcluster.layout import Layout, user_cache
+from devcluster.node import PAUSE
 from devcluster.provider import Runner, checked
-from devcluster.toolchain import pin_hash
+from devcluster.toolchain import path_of, pin_hash
 
 COREDNS = f"localhost/coredns:{pin_hash()}"
 METRICS_SERVER = f"localhost/metrics-server:{pin_hash()}"
 PAUSE_SOURCE = Path(__file__).parent / "pause" / "pause.c"
 
 
-def archives(binaries: Path) -> dict[str, Path]:
+def archives() -> dict[str, Path]:
     """Reference -> archive, written at the first call and kept next to the programs they are made of."""
     folder = user_cache() / pin_hash() / "images"
     made = {}
     for reference, name in ((COREDNS, "coredns"), (METRICS_SERVER, "metrics-server"), (PAUSE, "pause")):
         path = folder / f"{name}.tar"
         if not path.exists():
-            content = _pause() if name == "pause" else (binaries / name).read_bytes()
+            content = _pause() if name == "pause" else path_of(name).read_bytes()
             oci.write(oci.Image(reference, {f"/{name}": content}, (f"/{name}",)), path)
         made[reference] = path
     return made
@@ -41,20 +41,20 @@ def _pause() -> bytes:
         return output.read_bytes()
 
 
-def ctr(node: Node, *arguments: str) -> list[str]:
+def ctr(layout: Layout, *arguments: str) -> list[str]:
     """A command line of containerd's client, in the namespace that the kubelet sees."""
-    return [str(node.binaries / "ctr"), "--address", str(node.socket), "--namespace", "k8s.io", *arguments]
+    return [str(path_of("ctr")), "--address", str(layout.containerd_socket), "--namespace", "k8s.io", *arguments]
 
 
-def import_archives(node: Node, paths: Sequence[Path], runner: Runner) -> None:
+def import_archives(layout: Layout, paths: Sequence[Path], runner: Runner) -> None:
     """Put images into containerd, where the kubelet looks for them."""
     for path in paths:
         if not path.is_file():
             raise ClusterError(f"image archive {path} does not exist: build it first (`make images`)")
-        checked(runner, ctr(node, "images", "import", "--local", str(path)))
+        checked(runner, ctr(layout, "images", "import", "--local", str(path)))
 
 
-def import_own(node: Node, runner: Runner) -> None:
+def import_own(layout: Layout, runner: Runner) -> None:
     """The cluster's own images, as far as the kept image store lacks them."""
-    present = set(checked(runner, ctr(node, "images", "ls", "-q")).split())
-    import_archives(node, [path for reference, path in archives(node.binaries).items() if reference not in present], runner)
+    present = set(checked(runner, ctr(layout, "images", "ls", "-q")).split())
+    import_archives(layout, [path for reference, path in archives().items() if reference not in present], runner)

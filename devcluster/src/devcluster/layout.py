@@ -77,6 +77,11 @@ class Layout:
         """Sockets: a Unix socket's path is limited to 107 bytes, so they cannot live below a deep checkout."""
         return Path("/run/mcp-devcluster") / self.ident
 
+    @property
+    def containerd_socket(self) -> Path:
+        """Where containerd listens."""
+        return self.run / "containerd.sock"
+
     def make(self) -> None:
         """Create the folders; keys are for the owner only."""
         self.state.mkdir(parents=True, exist_ok=True)

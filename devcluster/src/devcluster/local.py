@@ -59,16 +59,17 @@ class Local:
             if self._healthy():
                 self.progress.step(f"cluster {self.layout.name!r} is already running")
                 return
-            node = self._node()
-            local_stop.stop(node, self.progress, self.runner)
+            local_stop.stop(self.layout, self.progress, self.runner)
             local_stop.sweep(self.layout, self.runner)
             self._start(self._node())
 
     def down(self) -> None:
         """End everything and leave nothing but the image store."""
+        if not self.layout.state.exists():
+            return
         _require_root()
         with state_lock(self.layout):
-            local_stop.stop(self._node(), self.progress, self.runner)
+            local_stop.stop(self.layout, self.progress, self.runner)
             local_stop.sweep(self.layout, self.runner)
             local_stop.forget(self.layout)
         self.progress.step(f"cluster {self.layout.name!r} is gone")
@@ -77,7 +78,7 @@ class Local:
         """Import image archives into the node's containerd."""
         if process.recorded(self.layout, "containerd") is None:
             raise ClusterError(f"cluster {self.layout.name!r} is not running: start it with `python -m devcluster up`")
-        images.import_archives(self._node(), archives, self.runner)
+        images.import_archives(self.layout, archives, self.runner)
 
     def status(self) -> Mapping[str, str]:
         """Component -> state."""
@@ -120,17 +121,21 @@ class Local:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         self._start_containerd(node)
-        if local_stop.remove_containers(node, self.runner):
+        if local_stop.remove_containers(self.layout, self.runner):
             # Its memory still knows what its database has just forgotten.
             process.stop(self.layout, ["containerd"])
             self._start_containerd(node)
-        images.import_own(node, self.runner)
+        images.import_own(self.layout, self.runner)
         self.progress.step("containerd ready")
 
     def _start_containerd(self, node: Node) -> None:
         process.spawn(self.layout, nodes.containerd(node), path=f"{node.binaries}:{boot.SYSTEM_PATH}")
         boot.await_condition(
-            self.layout, "containerd", lambda: self.runner(images.ctr(node, "version")).returncode == 0, names=("containerd",), seconds=60
+            self.layout,
+            "containerd",
+            lambda: self.runner(images.ctr(self.layout, "version")).returncode == 0,
+            names=("containerd",),
+            seconds=60,
         )
 
     def _write_identities(self, node: Node, endpoint: Endpoint) -> None:

@@ -8,25 +8,23 @@ import time
 from devcluster import address_plan, boot, images, leftovers, network, process
 from devcluster.api_client import ApiClient, ApiError
 from devcluster.layout import Layout
-from devcluster.node import Node
 from devcluster.progress import Progress
 from devcluster.provider import Runner
 
 
-def stop(node: Node, progress: Progress, runner: Runner) -> None:
+def stop(layout: Layout, progress: Progress, runner: Runner) -> None:
     """A running cluster: let the kubelet end its Pods, so that volumes, addresses and shims are given back, then end the rest."""
-    layout = node.layout
     process.stop(layout, ["kube-controller-manager", "kube-scheduler", "netpol"], seconds=5)
     if process.recorded(layout, "kubelet") and process.recorded(layout, "containerd") and layout.kubeconfig.exists():
         if _delete_pods(ApiClient.from_kubeconfig(layout.kubeconfig)):
-            _wait_for_tasks(node, runner, seconds=15)
+            _wait_for_tasks(layout, runner, seconds=15)
         progress.step("Pods have ended")
     process.stop(layout, ["kubelet", "kube-proxy"], seconds=5)
     # Both are disposable, and an API server that is asked politely waits half a minute for its database and its watches.
     process.stop(layout, ["kube-apiserver", "etcd"], signum=signal.SIGKILL)
     leftovers.kill_pods(layout)
     if process.recorded(layout, "containerd"):
-        remove_containers(node, runner)
+        remove_containers(layout, runner)
     process.stop(layout, ["containerd"], seconds=10)
 
 
@@ -45,24 +43,24 @@ def _delete_pods(client: ApiClient) -> bool:
     return True
 
 
-def _wait_for_tasks(node: Node, runner: Runner, *, seconds: float) -> None:
+def _wait_for_tasks(layout: Layout, runner: Runner, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        done = runner(images.ctr(node, "tasks", "ls", "-q"))
+        done = runner(images.ctr(layout, "tasks", "ls", "-q"))
         if done.returncode != 0 or not done.stdout.strip():
             return
         time.sleep(0.1)
 
 
-def remove_containers(node: Node, runner: Runner) -> bool:
+def remove_containers(layout: Layout, runner: Runner) -> bool:
     """Forget containers whose API objects are gone; True when there were any."""
-    found = runner(images.ctr(node, "containers", "ls", "-q")).stdout.split()
+    found = runner(images.ctr(layout, "containers", "ls", "-q")).stdout.split()
     if found:
-        runner(images.ctr(node, "tasks", "rm", "--force", *found))
-        runner(images.ctr(node, "containers", "rm", *found))
-    sandboxes = runner(images.ctr(node, "sandboxes", "ls", "-q")).stdout.split()
+        runner(images.ctr(layout, "tasks", "rm", "--force", *found))
+        runner(images.ctr(layout, "containers", "rm", *found))
+    sandboxes = runner(images.ctr(layout, "sandboxes", "ls", "-q")).stdout.split()
     if sandboxes:
-        runner(images.ctr(node, "sandboxes", "rm", "--force", *sandboxes))
+        runner(images.ctr(layout, "sandboxes", "rm", "--force", *sandboxes))
     return bool(found or sandboxes)
 
 

@@ -29,11 +29,6 @@ class Node:
     gvisor: bool
 
     @property
-    def socket(self) -> Path:
-        """containerd's socket."""
-        return self.layout.run / "containerd.sock"
-
-    @property
     def kubelet_root(self) -> Path:
         """Volumes and Pod directories."""
         return self.layout.state / "kubelet"
@@ -110,7 +105,13 @@ platform = "systrap"
 def _fill(node: Node, template: str) -> str:
     layout = node.layout
     cni_bin = ", ".join(f'"{path}"' for path in CNI_BIN)
-    values = {"root": node.containerd_root, "run": layout.run, "config": layout.config, "socket": node.socket, "binaries": node.binaries}
+    values = {
+        "root": node.containerd_root,
+        "run": layout.run,
+        "config": layout.config,
+        "socket": layout.containerd_socket,
+        "binaries": node.binaries,
+    }
     return template.format(**values, cni_bin=cni_bin, pause=PAUSE)
 
 
@@ -154,7 +155,7 @@ def kubelet_config(node: Node) -> dict[str, Any]:
         "clusterDNS": [node.plan.dns_service],
         "clusterDomain": DNS_DOMAIN,
         "resolvConf": str(node.layout.config / "resolv.conf"),
-        "containerRuntimeEndpoint": f"unix://{node.socket}",
+        "containerRuntimeEndpoint": f"unix://{node.layout.containerd_socket}",
         "podLogsDir": str(node.layout.state / "pod-logs"),
         "maxPods": 250,
         "podPidsLimit": 1024,

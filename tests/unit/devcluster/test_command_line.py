@@ -24,8 +24,8 @@ def test_paths_are_relative_to_the_checkout_wherever_the_command_is_called(capsy
     assert capsys.readouterr().out.split() == [f".devcluster/{name}/kubeconfig" for name in ("local", "control-plane", "second")]
 
 
-def test_status_is_an_exit_code_and_quiet_is_one_word_or_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["status", "--control-plane-only"]) == 1
+def test_status_is_a_table_and_quiet_is_one_word_or_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--control-plane-only"]) == 0
     assert "etcd\tstopped" in capsys.readouterr().out
     assert cli.main(["status", "--control-plane-only", "--quiet"]) == 1
     assert capsys.readouterr().out == ""

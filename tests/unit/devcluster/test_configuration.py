@@ -74,7 +74,7 @@ def test_two_clusters_share_neither_cgroup_nor_sockets_nor_namespace() -> None:
 def test_interface_names_fit_the_kernel_and_socket_paths_fit_their_limit() -> None:
     layout = Layout(Path("/a/very/long/path/" + "x" * 200), "a-name-of-thirty-characters-xx")
     assert len(network.host_interface(layout.ident)) <= 15
-    assert len(str(Node(layout, AddressPlan(0), "ns", Path("/bin"), False).socket) + ".ttrpc") <= 107
+    assert len(f"{layout.containerd_socket}.ttrpc") <= 107
 
 
 def test_the_kubelet_hands_out_the_dns_service_and_refuses_anonymous_callers() -> None:
