@@ -10,7 +10,6 @@ from .shell import ROOT, devcluster, helm, kubectl, run
 NAMESPACE = "mcp-system"
 RELEASE = "mcp-operator"
 EXAMPLES = ROOT / "docs" / "examples"
-LOADED = ROOT / ".devcluster" / "loaded-images.json"
 CHART_IMAGES = {"operator": "mcp-operator", "server": "mcp-optimizer-server", "sandbox": "mcp-sandbox"}
 
 
@@ -22,8 +21,12 @@ def build_images() -> dict[str, dict[str, str]]:
 
 
 def load_images(images: dict[str, dict[str, str]]) -> None:
-    """Load the archives into the cluster; the provider skips none, so ask only for what the cluster may lack."""
-    devcluster("load", *(entry["archive"] for entry in images.values()))
+    """Load the archives whose images the nodes do not list yet; a reference names the content, so one that is there is right."""
+    nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    present = set.intersection(*({name for image in node["status"].get("images", []) for name in image["names"]} for node in nodes))
+    missing = [entry["archive"] for entry in images.values() if entry["ref"] not in present]
+    if missing:
+        devcluster("load", *missing)
 
 
 def helm_values(images: dict[str, dict[str, str]]) -> list[str]:
