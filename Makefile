@@ -20,8 +20,8 @@ lock: ## lock requirements/*.in again, with hashes
 crds: venv ## write crds/ and the chart's copy from the models
 	@$(PY) -m mcp_optimizer_api.crd crds charts/mcp-operator/files/crds
 
-docs: venv ## write the field reference from the models
-	@$(PY) -m mcp_optimizer_api.reference docs/reference
+docs: venv ## write the field reference and the chart's values table
+	@$(PY) -m mcp_optimizer_api.reference docs/reference && $(PY) -m scripts.chart_readme
 
 lint: venv ## ruff, mypy strict, import contracts, file lengths, generated files up to date
 	@bash scripts/lint.sh $(PY)

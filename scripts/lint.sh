@@ -10,4 +10,5 @@ run "$bin/lint-imports"
 run "$py" scripts/house_rules.py
 run "$py" -m mcp_optimizer_api.crd --check crds charts/mcp-operator/files/crds
 run "$py" -m mcp_optimizer_api.reference --check docs/reference
+run "$py" -m scripts.chart_readme --check
 exit $failed
