@@ -9,6 +9,8 @@ from pathlib import Path
 
 import uvicorn
 
+from mcp_optimizer_api.config import ServerConfig
+
 from .config_source import follow, from_config_map, from_file
 from .endpoint import Endpoint
 from .federation import Federation
@@ -70,6 +72,7 @@ class Process:
         self.listening = asyncio.Event()
         self.mcp_port = self.management_port = 0
         self._kube = kube
+        self._config: ServerConfig | None = None
         self.telemetry = Telemetry()
         self.lane = lane or NoLane("this endpoint has no sandboxes: it runs outside a cluster or without a pool key")
         self.federation = Federation(self._on_snapshot)
@@ -136,6 +139,9 @@ class Process:
         self.management.settled = True
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
+        if snapshot.config is self._config:
+            return
+        self._config = snapshot.config
         self.telemetry.servers(snapshot.config)
         self.lane.configure(snapshot.config.sandbox, snapshot.config.namespace)
 

@@ -9,7 +9,7 @@ MAX_SIGNATURE = 240
 MAX_SUMMARY = 100
 MAX_CHOICES = 6
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "object": "dict", "array": "list", "null": "null"}
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9)\]'\"`])[.!?](?:\s|$)")
+_SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z]|\s*$)")
 
 
 def signature(definition: Mapping[str, Any], name: str) -> str:

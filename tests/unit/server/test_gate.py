@@ -1,0 +1,124 @@
+"""What is refused before any parser sees it."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from mcp_optimizer.gate import MAX_BODY, MAX_DEPTH, Gate, Rejected, check_depth, check_origin
+from mcp_optimizer.telemetry import Telemetry
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        (None, "anything.example.com"),
+        ("http://localhost:8080", "localhost:8080"),
+        ("http://10.1.2.3", "10.1.2.3"),
+        ("http://[::1]:80", "[::1]:80"),
+        ("http://production-cluster-optimizer", "production-cluster-optimizer"),
+        ("http://x-optimizer.ns.svc", "x-optimizer.ns.svc"),
+        ("https://x-optimizer.ns.svc.cluster.local", "x-optimizer.ns.svc.cluster.local"),
+    ],
+)
+def test_own_origins_and_programs_pass(origin: str | None, host: str) -> None:
+    check_origin({b"host": host.encode(), **({b"origin": origin.encode()} if origin else {})})
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://evil.example", "localhost:8080"),
+        ("http://localhost:3000", "localhost:8080"),
+        ("http://evil.example", "evil.example"),
+        ("http://x.svc.evil.example", "x.svc.evil.example"),
+        ("null", "localhost"),
+        ("http://[", "["),
+        ("http://localhost", ""),
+    ],
+)
+def test_other_sites_and_rebound_names_are_refused(origin: str, host: str) -> None:
+    with pytest.raises(Rejected) as rejection:
+        check_origin({b"host": host.encode(), b"origin": origin.encode()})
+    assert rejection.value.status == 403
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":[' * (depth // 2) + b"1" + b"]}" * (depth // 2)
+
+
+def test_depth_is_counted_outside_strings() -> None:
+    check_depth(nested(MAX_DEPTH))
+    check_depth(json.dumps({"code": "[{" * 500 + '\\"' + "[" * 99}).encode())
+    check_depth(json.dumps([[] for _ in range(1000)]).encode())
+    for deep in (nested(MAX_DEPTH + 2), b"[" * 100_000, b"[]" * 10 + b"[" * 100 + b"]" * 100):
+        with pytest.raises(Rejected, match="64 levels"):
+            check_depth(deep)
+
+
+@pytest.mark.parametrize("body", [b"[" * MAX_BODY, b"[]" * (MAX_BODY // 2), b'""[' * (MAX_BODY // 3), b'{"a":' * (MAX_BODY // 5)])
+def test_no_body_takes_long_to_check(body: bytes) -> None:
+    started = time.monotonic()
+    try:
+        check_depth(body)
+    except Rejected:
+        pass
+    assert time.monotonic() - started < 10
+
+
+class Exchange:
+    """One request to a gate whose application answers 200 with what it read."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.telemetry = Telemetry()
+        self.gate = Gate(self.application, self.telemetry)
+        self.chunks = chunks
+        self.sent: list[Any] = []
+
+    async def application(self, scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"keep-alive")]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def run(self, *, method: str = "POST", path: str = "/mcp", headers: list[tuple[bytes, bytes]] | None = None) -> int:
+        async def receive() -> Any:
+            return {"type": "http.request", "body": self.chunks.pop(0), "more_body": bool(self.chunks)}
+
+        async def send(message: Any) -> None:
+            self.sent.append(message)
+
+        await self.gate({"type": "http", "method": method, "path": path, "headers": headers or []}, receive, send)
+        return int(self.sent[0]["status"])
+
+
+async def test_a_body_in_pieces_reaches_the_application_whole() -> None:
+    exchange = Exchange([b'{"a"', b":1}"])
+    assert await exchange.run() == 200
+    assert exchange.sent[1]["body"] == b'{"a":1}'
+    assert exchange.gate.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "chunks"),
+    [
+        (405, {"method": "GET"}, [b""]),
+        (405, {"method": "DELETE"}, [b""]),
+        (404, {"path": "/other"}, [b""]),
+        (413, {"headers": [(b"content-length", str(MAX_BODY + 1).encode())]}, [b""]),
+        (413, {}, [b"x" * (MAX_BODY // 2 + 1)] * 2),
+        (403, {"headers": [(b"origin", b"http://evil.example"), (b"host", b"localhost")]}, [b""]),
+        (400, {}, [b"[" * 100]),
+    ],
+)
+async def test_refusals_have_a_status_and_a_json_rpc_error(status: int, arguments: dict[str, Any], chunks: list[bytes]) -> None:
+    exchange = Exchange(list(chunks))
+    assert await exchange.run(**arguments) == status
+    assert json.loads(exchange.sent[1]["body"])["error"]["code"] == -32600
+
+
+async def test_while_draining_requests_are_answered_and_connections_closed() -> None:
+    exchange = Exchange([b"{}"])
+    exchange.gate.draining = True
+    assert await exchange.run() == 200
+    assert exchange.sent[0]["headers"] == [(b"connection", b"close")]
