@@ -15,10 +15,9 @@ from .output import OutputPump
 from .processes import kill_all_others, kill_group
 from .request import JobRequest
 from .stream import FrameStream
-from .toolcalls import MAX_TOOL_NAME
+from .toolcalls import MAX_IN_FLIGHT, MAX_TOOL_NAME
 from .worker import Worker, start_frame
 
-MAX_IN_FLIGHT = 16
 MAX_TEXT = 16_000
 CHANNEL_GRACE_SECONDS = 1.0
 KINDS = ("exception", "memory", "result_too_large", "result_not_json")

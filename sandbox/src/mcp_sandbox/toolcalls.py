@@ -4,13 +4,17 @@ Any thread may call. Whoever waits and finds nobody reading reads for all, so th
 """
 
 import asyncio
+import functools
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .frames import HEADER, MAX_DEPTH, MAX_FRAME_BYTES, FrameError, decode, encode, too_deep
 
 MAX_TOOL_NAME = 512
+MAX_IN_FLIGHT = 16
+"""Calls that the agent lets wait for an answer at once; the job's next ones wait in the job."""
 
 
 class ToolError(Exception):
@@ -35,6 +39,7 @@ class CallChannel:
         self._reading = False
         self._answers: dict[int, dict[str, Any]] = {}
         self._seq = 0
+        self._threads: ThreadPoolExecutor | None = None
 
     def call(self, tool: str, /, **arguments: Any) -> Any:
         """Call `tool` ("server.tool") and return its value. Raises ToolError when the tool, or the way to it, fails."""
@@ -52,7 +57,9 @@ class CallChannel:
 
     async def acall(self, tool: str, /, **arguments: Any) -> Any:
         """The same for asyncio code; several may run at once."""
-        return await asyncio.to_thread(self.call, tool, **arguments)
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(MAX_IN_FLIGHT)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(self.call, tool, **arguments))
 
     def send(self, frame: bytes) -> None:
         """Send one whole frame; frames of different threads do not mix."""

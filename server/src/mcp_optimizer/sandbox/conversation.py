@@ -1,0 +1,145 @@
+"""One job on a claimed Pod, from `accepted` to the end, whichever way it comes. From here on the job is never run again elsewhere."""
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
+from mcp_optimizer.lane import CallOutcome, JobOutcome, OnCall, OnOutput
+from mcp_optimizer_api.job import Call, CallError, CallResult, Cancel, JobError, JobLimits, Output, Result
+
+from .wire import ProtocolError, Unsendable, Wire, encode
+
+log = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT = 10
+MAX_OUTSTANDING = 64
+"""Our agent stops at 16. More means that it is not our agent any more."""
+REPORT_GRACE_SECONDS = 5.0
+"""How much later than the job's own deadline its agent must have reported."""
+REPORT_BYTES = 256 * 1024
+"""What a result frame may hold besides the value: message, traceback, figures."""
+KINDS = frozenset({"exception", "timeout", "memory", "killed", "cancelled", "result_too_large", "result_not_json"})
+
+
+class Conversation:
+    """Reads the agent's frames, runs the job's calls beside each other, gathers its output."""
+
+    def __init__(self, wire: Wire, limits: JobLimits, on_call: OnCall, progress: OnOutput | None) -> None:
+        self._wire = wire
+        self._limits = limits
+        self._on_call = on_call
+        self._progress = progress
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._calls = 0
+        self._output: dict[str, list[str]] = {"stdout": [], "stderr": []}
+        self._left = {"stdout": limits.max_output_bytes, "stderr": limits.max_output_bytes}
+        self._started = time.monotonic()
+
+    async def run(self) -> JobOutcome:
+        """The outcome. Cancelling this coroutine cancels the job."""
+        deadline = asyncio.timeout(self._limits.timeout_seconds + REPORT_GRACE_SECONDS)
+        try:
+            async with deadline:
+                return self._reported(await self._until_result())
+        except ProtocolError as error:
+            return self._ended("killed", f"the job's sandbox broke the protocol and was abandoned: {error}")
+        except (EOFError, OSError):  # TimeoutError is an OSError, ours and the kernel's
+            if deadline.expired():
+                return self._ended(
+                    "timeout", f"the job's sandbox did not report within {self._limits.timeout_seconds:g} s and was abandoned"
+                )
+            return self._ended("lost", "the job was lost with its sandbox Pod; it may have run in part and was not run again")
+        except asyncio.CancelledError:
+            self._wire.send_last(encode(Cancel()))
+            raise
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            self._wire.close()
+
+    async def _until_result(self) -> Result:
+        while True:
+            frame = await self._wire.receive()
+            if isinstance(frame, Call):
+                self._begin_call(frame)
+            elif isinstance(frame, Output):
+                await self._take_output(frame)
+            elif isinstance(frame, Result):
+                if self._wire.last_size > self._limits.max_result_bytes + REPORT_BYTES:
+                    raise ProtocolError(f"a result over the limit of {self._limits.max_result_bytes} bytes")
+                return frame
+            else:
+                raise ProtocolError(f"unexpected {frame.type}")
+
+    def _begin_call(self, call: Call) -> None:
+        if len(self._tasks) >= MAX_OUTSTANDING:
+            raise ProtocolError(f"more than {MAX_OUTSTANDING} calls at once")
+        self._calls += 1
+        task = asyncio.create_task(self._answer(call, self._calls))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, call: Call, number: int) -> None:
+        async with self._slots:
+            outcome = await self._outcome(call, number)
+            try:
+                answer = encode(CallResult(seq=call.seq, ok=outcome.ok, value=outcome.value, error=outcome.error))
+            except Unsendable as error:
+                message = f"the result of {call.tool[:200]} cannot be passed to the job: {error}"
+                answer = encode(CallResult(seq=call.seq, ok=False, error=CallError(code=BAD_GATEWAY, message=message)))
+            # A connection that is gone is the reader's to notice.
+            with contextlib.suppress(OSError, RuntimeError):
+                await self._wire.send(answer)
+
+    async def _outcome(self, call: Call, number: int) -> CallOutcome:
+        if number > self._limits.max_calls:
+            return CallOutcome(
+                ok=False, error=CallError(code=TOO_MANY, message=f"the job has used up its {self._limits.max_calls} tool calls")
+            )
+        try:
+            return await self._on_call(call.tool, call.arguments)
+        except Exception:
+            log.exception("a job's call failed unexpectedly", extra={"tool": call.tool[:200]})
+            return CallOutcome(
+                ok=False, error=CallError(code=INTERNAL, message="the call failed inside the endpoint; its log has the reason")
+            )
+
+    async def _take_output(self, frame: Output) -> None:
+        # The agent counts bytes before it decodes them, and no byte makes more than one character.
+        self._left[frame.stream] -= len(frame.data)
+        if self._left[frame.stream] < 0:
+            raise ProtocolError(f"more {frame.stream} than the limit of {self._limits.max_output_bytes} bytes")
+        self._output[frame.stream].append(frame.data)
+        if self._progress is not None:
+            try:
+                await self._progress(frame.stream, frame.data)
+            except Exception:
+                log.warning("progress of a job could not be reported", exc_info=True)
+                self._progress = None
+
+    def _reported(self, result: Result) -> JobOutcome:
+        if result.ok:
+            return self._outcome_of(result, None)
+        error = result.error or JobError(kind="killed", message="the sandbox gave no reason")
+        return self._outcome_of(
+            result, error if error.kind in KINDS else JobError(kind="killed", message=error.message, traceback=error.traceback)
+        )
+
+    def _ended(self, kind: str, message: str) -> JobOutcome:
+        return self._outcome_of(Result(ok=False, duration_ms=0.0), JobError(kind=kind, message=message))
+
+    def _outcome_of(self, result: Result, error: JobError | None) -> JobOutcome:
+        return JobOutcome(
+            ok=error is None,
+            value=result.value if error is None else None,
+            error=error,
+            stdout="".join(self._output["stdout"]),
+            stderr="".join(self._output["stderr"]),
+            stdout_truncated=result.stdout_truncated,
+            stderr_truncated=result.stderr_truncated,
+            calls=self._calls,
+            duration_ms=(time.monotonic() - self._started) * 1000,
+        )

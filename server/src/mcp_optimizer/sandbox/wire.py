@@ -1,0 +1,75 @@
+"""Frames on a connection to an agent. Everything read is hostile: bounded, and valid by the contract's models or refused."""
+
+import asyncio
+import struct
+
+from pydantic import TypeAdapter, ValidationError
+
+from mcp_optimizer_api.base import Document
+from mcp_optimizer_api.job import MAX_FRAME_BYTES, Accepted, AgentFrame, Call, Output, Rejected, Result
+
+HEADER = struct.Struct(">I")
+_FRAMES: TypeAdapter[Accepted | Rejected | Call | Output | Result] = TypeAdapter(AgentFrame)
+
+
+class ProtocolError(Exception):
+    """The agent sent what no agent of ours sends."""
+
+
+class Unsendable(Exception):
+    """What was to be sent is no JSON or does not fit into a frame."""
+
+
+def encode(frame: Document) -> bytes:
+    """A frame, ready to send."""
+    try:
+        body = frame.model_dump_json(by_alias=True).encode()
+    except (ValueError, RecursionError) as error:
+        raise Unsendable(f"it is no JSON: {error}"[:300]) from None
+    if len(body) > MAX_FRAME_BYTES:
+        raise Unsendable(f"it has {len(body)} bytes, at most {MAX_FRAME_BYTES} fit into a frame")
+    return HEADER.pack(len(body)) + body
+
+
+class Wire:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.last_size = 0
+        """Bytes of the frame that was received last."""
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> "Wire":
+        """Connect. Both asyncio and uvloop set TCP_NODELAY themselves."""
+        reader, writer = await asyncio.open_connection(host, port, limit=256 * 1024)
+        return cls(reader, writer)
+
+    async def receive(self) -> Accepted | Rejected | Call | Output | Result:
+        """The next frame. ProtocolError for anything that is none; EOFError or OSError when the connection is gone."""
+        (length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+        if not 0 < length <= MAX_FRAME_BYTES:
+            raise ProtocolError(f"a frame of {length} bytes, at most {MAX_FRAME_BYTES} are allowed")
+        body = await self._reader.readexactly(length)
+        self.last_size = length
+        try:
+            return _FRAMES.validate_json(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise ProtocolError(f"{'.'.join(map(str, first['loc'])) or 'frame'}: {first['msg']}"[:200]) from None
+
+    async def send(self, data: bytes) -> None:
+        """Send one frame whole, and wait while the other side does not take it."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def send_last(self, data: bytes) -> None:
+        """Send without waiting, then close: for a coroutine that is being cancelled."""
+        if not self._writer.is_closing():
+            self._writer.write(data)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; the agent ends its job."""
+        self._writer.close()
