@@ -88,6 +88,11 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "spec.servers.selector.matchExpressions[0].values",
         "must be absent for Exists and DoesNotExist",
     ),
+    "a requirement with a wrong key": (
+        {"servers": {"selector": {"matchExpressions": [{"key": "a/b/c", "operator": "Exists"}]}}},
+        "spec.servers.selector.matchExpressions[0].key",
+        "must be a label key",
+    ),
     "an unknown operator": (
         {"servers": {"selector": {"matchExpressions": [{"key": "a", "operator": "Gt"}]}}},
         "spec.servers.selector.matchExpressions[0].operator",

@@ -4,6 +4,7 @@ import pytest
 
 from tests.integration.control_plane import ControlPlane
 from tests.integration.crds.cases import Spec, manifest, refusal
+from tests.integration.crds.test_rejected_optimizers import REJECTED as OPTIMIZERS
 
 pytestmark = pytest.mark.integration
 
@@ -85,12 +86,10 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "an impossible variable name": ({**IMAGE, "env": [{"name": "1A", "value": "b"}]}, "spec.env[0].name", "must be a variable name"),
     "an endless value": ({**IMAGE, "env": [{"name": "A", "value": "x" * 4097}]}, "spec.env[0].value", "Too long"),
     "a call without time": ({**IMAGE, "timeoutSeconds": 0}, "spec.timeoutSeconds", "greater than or equal to 1"),
-    "autoscaling without a CPU request": (
-        {**IMAGE, "autoscaling": {"enabled": True}, "resources": {}},
-        "spec.resources",
-        "remove resources for the default",
-    ),
 }
+
+COMMON = {"autoscaling", "resources", "imagePullSecrets", "replicas", "paused"}
+REJECTED |= {f"both: {case}": ({**IMAGE, **spec}, field, fix) for case, (spec, field, fix) in OPTIMIZERS.items() if spec.keys() <= COMMON}
 
 
 @pytest.mark.parametrize("case", REJECTED)
