@@ -8,10 +8,9 @@ from pydantic import ValidationError
 from mcp_optimizer_api.base import Resource
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec, MCPOptimizerStatus
 from mcp_optimizer_api.server import MCPServerSpec, MCPServerStatus
-from mcp_optimizer_api.status import Condition
 
 from .desired.child import Owner
-from .kinds import Key, Manifest, key_of
+from .kinds import MCP_OPTIMIZER, Key, Manifest, key_of
 
 Spec = TypeVar("Spec", bound=Resource)
 Status = TypeVar("Status", bound=Resource)
@@ -57,15 +56,9 @@ def server(obj: Manifest) -> Server:
     return _custom(obj, MCPServerSpec, MCPServerStatus)
 
 
-def conditions(obj: Manifest) -> list[Condition]:
-    """Conditions of a resource whose spec may not parse; unreadable ones are dropped."""
-    found = []
-    for item in (obj.get("status") or {}).get("conditions") or ():
-        try:
-            found.append(Condition.model_validate(item))
-        except ValidationError:
-            continue
-    return found
+def status_of(obj: Manifest) -> MCPOptimizerStatus | MCPServerStatus:
+    """Status of a resource whose spec may not parse."""
+    return _status(obj, MCPOptimizerStatus) if obj["kind"] == MCP_OPTIMIZER.kind else _status(obj, MCPServerStatus)
 
 
 def _custom(obj: Manifest, spec: type[Spec], status: type[Status]) -> Custom[Spec, Status]:

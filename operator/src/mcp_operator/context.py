@@ -1,0 +1,76 @@
+"""What a reconciliation works with. Built once in app.py, passed around instead of globals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mcp_optimizer_api.optimizer import FederatedServer, Metrics, SandboxCounts
+
+from .apply import Applier
+from .cache import Cache
+from .client import Client
+from .clock import Clock
+from .desired.sandbox_keys import KeyMemory
+from .kinds import Key, Manifest
+from .pool_verdict import PoolVerdict
+from .resource import Optimizer
+from .settings import Settings
+from .status.writer import StatusWriter
+from .verifier import Verifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolReport:
+    """What one look at a sandbox pool found and did."""
+
+    verdict: PoolVerdict
+    counts: SandboxCounts
+    requeue_after: float | None = None
+
+
+class Pools(Protocol):
+    """The sandbox pools."""
+
+    async def reconcile(self, optimizer: Optimizer, key: bytes) -> PoolReport:
+        """Bring the optimizer's pool closer to its target. `key` is the pool's key; with spec.paused, only look."""
+
+    def forget(self, key: Key) -> None:
+        """The optimizer is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What the server Pods of one optimizer said lately."""
+
+    servers: Sequence[FederatedServer]
+    metrics: Metrics | None
+
+
+class Collector(Protocol):
+    """Listens to server Pods."""
+
+    def follow(self, key: Key, pods: Sequence[Manifest]) -> None:
+        """These are the ready server Pods of the optimizer `key` now; listen to exactly them."""
+
+    def collected(self, key: Key) -> Collected | None:
+        """The newest aggregate, or None while there is none."""
+
+    def forget(self, key: Key) -> None:
+        """The optimizer is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything a reconciliation needs."""
+
+    settings: Settings
+    cache: Cache
+    client: Client
+    applier: Applier
+    statuses: StatusWriter
+    verifier: Verifier
+    keys: KeyMemory
+    pools: Pools
+    collector: Collector
+    enqueue: Callable[[Key], None]
+    clock: Clock

@@ -1,0 +1,82 @@
+"""One MCPOptimizer: its config, its server Pods, its sandbox pool, and what all of them report."""
+
+from mcp_optimizer_api.config import UpstreamConfig
+from mcp_optimizer_api.status import ConditionType, Reason
+
+from .children import Outcome, converge
+from .context import Context, PoolReport
+from .desired.children import optimizer_children
+from .desired.configmap import upstream
+from .desired.deployment import initial_replicas
+from .gather import ready_pods, workload
+from .keys_secret import converge_keys, decided
+from .kinds import MCP_SERVER, Manifest
+from .resource import InvalidSpecError, Optimizer, optimizer, server
+from .soonest import soonest
+from .status.finding import Finding, said
+from .status.optimizer import OptimizerObserved, optimizer_status
+
+
+async def reconcile_optimizer(context: Context, obj: Manifest, *, attempt: int) -> float | None:
+    """Bring one MCPOptimizer closer to what its spec says."""
+    opt = optimizer(obj)
+    upstreams = federated(context, opt)
+    outcome, pool = await _converge(context, opt, upstreams, attempt)
+    context.collector.follow(opt.key, ready_pods(context.cache, opt.owner))
+    status = optimizer_status(_observed(context, opt, upstreams, outcome, pool), now=context.clock())
+    rewrite = await context.statuses.write(obj, opt.status, status)
+    if outcome.error is not None:
+        raise outcome.error
+    return soonest(pool.requeue_after if pool is not None else None, rewrite)
+
+
+def federated(context: Context, opt: Optimizer) -> list[UpstreamConfig]:
+    """The MCPServers of the namespace that the selector picks, in the order of their names."""
+    found = []
+    for obj in context.cache.select(MCP_SERVER.kind, opt.key.namespace):
+        metadata = obj["metadata"]
+        if metadata.get("deletionTimestamp") or not opt.spec.servers.selector.matches(metadata.get("labels") or {}):
+            continue
+        try:
+            srv = server(obj)
+        except InvalidSpecError:
+            continue  # its own status says so
+        found.append(upstream(srv.owner, srv.spec))
+    return found
+
+
+async def _converge(context: Context, opt: Optimizer, upstreams: list[UpstreamConfig], attempt: int) -> tuple[Outcome, PoolReport | None]:
+    """Children first: the pool's Pods start behind their NetworkPolicy, and with the key that the servers mount."""
+    if opt.spec.paused:
+        _, key = decided(context.cache, context.keys, opt)
+        return Outcome(), await context.pools.reconcile(opt, key)
+    scaled = opt.spec.autoscaling.enabled
+    manifests = optimizer_children(opt.owner, opt.spec, upstreams, context.settings)
+    replicas = initial_replicas(opt.spec.replicas, opt.spec.autoscaling) if scaled else None
+    stored, refused = await converge_keys(context, opt, attempt=attempt)
+    outcome = await converge(context.applier, opt.owner, manifests, replicas=replicas, attempt=attempt)
+    if stored is None or outcome.error is not None:
+        return (outcome if outcome.error is not None else refused), None
+    return outcome, await context.pools.reconcile(opt, stored)
+
+
+def _observed(
+    context: Context, opt: Optimizer, upstreams: list[UpstreamConfig], outcome: Outcome, pool: PoolReport | None
+) -> OptimizerObserved:
+    collected = context.collector.collected(opt.key)
+    return OptimizerObserved(
+        optimizer=opt,
+        workload=workload(context.cache, opt, outcome.failure),
+        selected=[upstream.name for upstream in upstreams],
+        federated=collected.servers if collected is not None else None,
+        metrics=collected.metrics if collected is not None else None,
+        sandbox=_sandbox(opt, pool),
+        sandboxes=pool.counts if pool is not None else opt.status.sandboxes,
+    )
+
+
+def _sandbox(opt: Optimizer, pool: PoolReport | None) -> Finding:
+    """The SandboxReady condition; what was said before when the pool could not even be looked at."""
+    if pool is not None:
+        return Finding(pool.verdict.ready, pool.verdict.reason, pool.verdict.message)
+    return said(opt.status.conditions, ConditionType.SANDBOX_READY) or Finding(None, Reason.PROGRESSING, "Waiting for what the pool needs.")

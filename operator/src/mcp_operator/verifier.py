@@ -1,0 +1,58 @@
+"""Runs MCP handshakes beside the work queue: a server that hangs must not hold a worker."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from .check_schedule import CheckState, after_check, next_check
+from .clock import Clock
+from .kinds import Key
+from .verify import Era, Verification
+
+CONCURRENCY = 16
+
+
+class Verifier:
+    """What is known of each endpoint, kept fresh while somebody asks for it."""
+
+    def __init__(self, check: Callable[[str, Era | None], Awaitable[Verification]], changed: Callable[[Key], None], clock: Clock) -> None:
+        self._check = check
+        self._changed = changed
+        self._clock = clock
+        self._states: dict[Key, CheckState] = {}
+        self._running: dict[Key, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+
+    def ask(self, key: Key, url: str, fingerprint: str) -> tuple[Verification | None, float | None]:
+        """The verdict, if there is one, and in how many seconds to ask again. Starts a check when one is due; `changed` tells its end."""
+        state = self._states.get(key)
+        verdict = state.verdict if state is not None else None
+        if key in self._running:
+            return verdict, None
+        now = self._clock()
+        wait = next_check(state, fingerprint, now) - now
+        if wait > 0:
+            return verdict, wait
+        self._running[key] = asyncio.create_task(self._run(key, url, fingerprint), name=f"check {key}")
+        return verdict, None
+
+    def forget(self, key: Key) -> None:
+        """Nobody is interested any more."""
+        self._states.pop(key, None)
+        task = self._running.pop(key, None)
+        if task is not None:
+            task.cancel()
+
+    async def stop(self) -> None:
+        """End all checks."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, key: Key, url: str, fingerprint: str) -> None:
+        before = self._states.get(key)
+        async with self._slots:
+            found = await self._check(url, before.latest.era if before is not None else None)
+        self._states[key] = after_check(before, fingerprint, found, self._clock())
+        self._running.pop(key, None)
+        self._changed(key)
