@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from mcp_optimizer_api.cel import VALIDATIONS
 from mcp_optimizer_api.crd import KINDS, Kind, root_schema
-
 from tests.integration.control_plane import ControlPlane
 from tests.integration.crds import test_rejected_optimizers, test_rejected_servers
 from tests.integration.crds.cases import manifest, refusal
