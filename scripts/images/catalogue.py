@@ -50,6 +50,13 @@ IMAGES = (
         dockerfile="Dockerfile",
         inputs=("package.json", "package-lock.json"),
     ),
+    Image(
+        name="mcp-example-acme",
+        base="python",
+        context=EXAMPLES / "acme",
+        dockerfile="Dockerfile",
+        inputs=("requirements.txt", "acme"),
+    ),
 )
 
 
