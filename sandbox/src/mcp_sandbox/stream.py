@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -35,6 +36,9 @@ class FrameStream(asyncio.Protocol):
         self._splitter = FrameSplitter()
         self._transport: asyncio.Transport | None = None
         self._discarding: int | None = None
+        self._pending: deque[bytes] = deque()
+        self._garbage: str | None = None
+        self._paused = False
         self._on_closed: list[Callable[[], None]] = []
         self.lost = False
 
@@ -52,13 +56,18 @@ class FrameStream(asyncio.Protocol):
                 self.abort()
             return
         try:
-            for body in self._splitter.feed(data):
-                self.listener.on_frame(self, body)
-                if self._discarding is not None:
-                    return
+            self._pending.extend(self._splitter.feed(data))
         except FrameError as error:
+            self._garbage = str(error)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Hand out frames one by one: each may make the listener pause, and then the rest of what was read waits."""
+        while self._pending and not self._paused and self._discarding is None:
+            self.listener.on_frame(self, self._pending.popleft())
+        if self._garbage is not None and not self._pending and self._discarding is None:
             self._discarding = 0
-            self.listener.on_garbage(self, str(error))
+            self.listener.on_garbage(self, self._garbage)
 
     @property
     def held(self) -> int:
@@ -88,12 +97,15 @@ class FrameStream(asyncio.Protocol):
 
     def pause(self, paused: bool) -> None:
         """Stop or go on reading."""
+        self._paused = paused
         if self._transport is None or self._transport.is_closing():
             return
         if paused and self._transport.is_reading():
             self._transport.pause_reading()
         elif not paused and not self._transport.is_reading():
             self._transport.resume_reading()
+        if not paused and self._pending:
+            asyncio.get_running_loop().call_soon(self._deliver)
 
     def end_with(self, data: bytes, closed: Callable[[], None] | None = None) -> None:
         """Send the last frame and wait, within bounds, until the peer has closed.
@@ -116,5 +128,6 @@ class FrameStream(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once and let go of what was read."""
         self._splitter = FrameSplitter()
+        self._pending.clear()
         if self._transport is not None:
             self._transport.abort()

@@ -44,6 +44,7 @@ from typing import Any, NoReturn
 
 from .frames import encode
 from .hardening import bind_to_agent, limit_job
+from .memory import job_memory
 from .program import Report, run
 from .request import JobRequest, Limits
 from .toolcalls import CallChannel
@@ -82,8 +83,9 @@ def prefork(workdir: str) -> Worker:
 
 
 def start_frame(request: JobRequest) -> bytes:
-    """What the agent tells the worker: the job, without the token."""
-    return encode({"job": request.job, "code": request.code, "params": request.params, "limits": dataclasses.asdict(request.limits)})
+    """What the agent tells the worker: the job, without the token, within the memory there really is."""
+    limits = {**dataclasses.asdict(request.limits), "memory_bytes": job_memory(request.limits.memory_bytes)}
+    return encode({"job": request.job, "code": request.code, "params": request.params, "limits": limits})
 
 
 def _worker_main(sock: socket.socket, stdout: int, stderr: int, workdir: str) -> NoReturn:
