@@ -163,6 +163,7 @@ def kubelet_config(node: Node) -> dict[str, Any]:
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%"},
         "imageGCHighThresholdPercent": 100,
         "makeIPTablesUtilChains": False,
+        "nodeStatusMaxImages": -1,  # scripts ask the node which images it has; the default hides all but 50
         "serializeImagePulls": False,
         "registryPullQPS": 0,
         "kubeAPIQPS": 100,

@@ -1,5 +1,6 @@
 """The small interface behind which a cluster is just a cluster, and the choice of the one to use."""
 
+import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,8 +34,10 @@ class Provider(Protocol):
 
 def run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     """The real runner: captures output, never raises for an exit code, says when the program is missing."""
+    # Debian keeps `ip` and `nft` where an ordinary user's PATH does not look.
+    environ = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
     try:
-        return subprocess.run(list(argv), capture_output=True, text=True, check=False)
+        return subprocess.run(list(argv), capture_output=True, text=True, check=False, env=environ)
     except FileNotFoundError:
         return subprocess.CompletedProcess(list(argv), 127, "", f"{argv[0]}: not installed")
 
