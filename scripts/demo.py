@@ -13,7 +13,7 @@ from scripts.stack.forward import forward
 from scripts.stack.shell import devcluster, kubeconfig, kubectl, step, tool
 from scripts.stack.tokens import count_tokens
 
-NAMESPACE = "mcp-demo"
+NAMESPACE = install.DEMO_NAMESPACE
 SERVERS = ("acme", "everything", "weather")
 CODE = """
 customers = call("acme.crm_search_customers", query=params["query"])

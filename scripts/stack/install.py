@@ -9,6 +9,7 @@ from .shell import ROOT, devcluster, helm, kubectl, run
 
 NAMESPACE = "mcp-system"
 RELEASE = "mcp-operator"
+DEMO_NAMESPACE = "mcp-demo"
 EXAMPLES = ROOT / "docs" / "examples"
 CHART_IMAGES = {"operator": "mcp-operator", "server": "mcp-optimizer-server", "sandbox": "mcp-sandbox"}
 
@@ -59,12 +60,13 @@ def uninstall_chart() -> None:
     helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait", "--timeout", "120s")
 
 
-def example(name: str, images: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
+def example(name: str, images: dict[str, dict[str, str]], namespace: str = DEMO_NAMESPACE) -> list[dict[str, Any]]:
     """The documents of docs/examples/NAME.yaml, with the example images replaced by those built here.
 
-    In the committed manifests an example image is written `localhost/NAME:dev`; everything else stays as users see it.
+    In the committed manifests an example image is written `localhost/NAME:dev` and the demo's namespace is named in one URL; everything
+    else stays as users see it.
     """
-    text = (EXAMPLES / f"{name}.yaml").read_text()
+    text = (EXAMPLES / f"{name}.yaml").read_text().replace(f".{DEMO_NAMESPACE}.svc", f".{namespace}.svc")
     for image, entry in images.items():
         text = text.replace(f"localhost/{image}:dev", entry["ref"])
     return [document for document in yaml.safe_load_all(text) if document]

@@ -46,7 +46,7 @@ async def test_the_stack_works_after_all_that(stack: str) -> None:
 
 async def test_a_new_server_is_federated_without_a_restart(stack: str, operator: Images) -> None:
     pods = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component=server")}
-    install.apply(install.example("remote", operator), stack)
+    install.apply(install.example("remote", operator, stack), stack)
     waiting.ready("mcps", "weather", stack)
     with forward("svc/main-optimizer", 80, stack) as port:
         url = f"http://127.0.0.1:{port}/mcp"
