@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from mcp_optimizer.app import Process
+from mcp_optimizer.kube import KubeClient
 from mcp_optimizer.lane import SandboxLane
 from mcp_optimizer.settings import Settings
 
@@ -49,7 +50,14 @@ def write_config(
     path: Path, upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 5, sandbox: dict[str, Any] | None = None
 ) -> None:
     """Write a configuration in one step, as a ConfigMap's would appear."""
-    document = {
+    temporary = path.with_suffix(".new")
+    temporary.write_text(document(upstreams, mode=mode, timeout=timeout, sandbox=sandbox))
+    temporary.replace(path)
+
+
+def document(upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 5, sandbox: dict[str, Any] | None = None) -> str:
+    """The document that the operator would render."""
+    rendered = {
         "namespace": "ns",
         "name": "test",
         "uid": "u",
@@ -57,24 +65,25 @@ def write_config(
         "upstreams": [{"name": name.replace("_", "-"), "url": url, "timeoutSeconds": timeout} for name, url in upstreams.items()],
         "sandbox": sandbox or {"enabled": True},
     }
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(document))
-    temporary.replace(path)
+    return json.dumps(rendered)
 
 
 @contextlib.asynccontextmanager
-async def serving(config_file: Path, *, lane: SandboxLane | None = None, drain_seconds: float = 0.0) -> AsyncIterator[Running]:
-    """The server with this configuration file, listening."""
+async def serving(
+    config_file: Path, *, lane: SandboxLane | None = None, kube: KubeClient | None = None, config_map: str = "", namespace: str = ""
+) -> AsyncIterator[Running]:
+    """The server with this configuration file, or this ConfigMap, listening on free ports."""
     settings = Settings(
-        config=f"file:{config_file}",
+        config=f"configmap:{config_map}" if config_map else f"file:{config_file}",
+        namespace=namespace,
         pod="pod-1",
         bind="127.0.0.1",
         port=0,
         management_port=0,
-        drain_seconds=drain_seconds,
+        drain_seconds=0.0,
         finish_seconds=20,
     )
-    process = Process(settings, lane=lane)
+    process = Process(settings, lane=lane, kube=kube)
     task = asyncio.create_task(process.run())
     listening = asyncio.create_task(process.listening.wait())
     await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED)
