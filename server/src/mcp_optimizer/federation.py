@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.05
 """Changes of catalogues that arrive together are compiled together."""
+KEEP_ALIVE_SECONDS = 4
+"""Less than the 5 s after which common servers close an idle connection: else a call could go into one that is just being closed."""
 
 OnSnapshot = Callable[[Snapshot], None]
 
@@ -43,7 +45,7 @@ class Federation:
     async def start(self) -> None:
         """Open the connection pool and follow the catalogues from now on."""
         # No bound per pool or host: each Upstream bounds its own calls, so that none waits for another's connection.
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=60, ttl_dns_cache=10)
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_SECONDS, ttl_dns_cache=10)
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
         self._spawn(self._follow())
 
@@ -88,6 +90,7 @@ class Federation:
             kept = before.get(config.name)
             if kept is not None and kept.config.url == config.url:
                 kept.config = config
+                kept.nudge()
                 self._upstreams[config.name] = before.pop(config.name)
                 continue
             upstream = Upstream(config, Wire(self._session), self._changed.set)

@@ -1,6 +1,7 @@
 """One federated server: its connection, its catalogue kept fresh in the background, and a bound on what it may hold up."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -25,6 +26,8 @@ LIST_SECONDS = 15.0
 REFRESH_SECONDS = 60.0
 FIRST_BACKOFF = 1.0
 MAX_BACKOFF = 60.0
+BACKOFF_FACTOR = 1.5
+"""Slow growth: a Pod that takes half a minute to start is noticed a few seconds later."""
 INVALID_PARAMS = -32602
 METHOD_NOT_FOUND = -32601
 
@@ -50,6 +53,7 @@ class Upstream:
         """Set after the first attempt to list the tools, whatever came of it."""
         self._connection = Connection(config.name, config.url, wire)
         self._on_change = on_change
+        self._nudged = asyncio.Event()
         self._in_flight = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -61,6 +65,11 @@ class Upstream:
     def start(self) -> None:
         """Keep the catalogue fresh from now on."""
         self._task = asyncio.create_task(self._keep_fresh(), name=f"catalogue of {self.name}")
+
+    def nudge(self) -> None:
+        """Ask a server in trouble again at once: something about it has changed."""
+        if self.error is not None:
+            self._nudged.set()
 
     async def stop(self) -> None:
         """Stop refreshing and end the session. Calls in flight finish."""
@@ -97,14 +106,16 @@ class Upstream:
                 backoff, pause = FIRST_BACKOFF, REFRESH_SECONDS
             except CallFailure as failure:
                 self._failed(failure.message)
-                pause, backoff = backoff, min(backoff * 2, MAX_BACKOFF)
+                pause, backoff = backoff, min(backoff * BACKOFF_FACTOR, MAX_BACKOFF)
             except Exception:
                 # A reply no rule foresaw must not end the refresh of this server for good.
                 log.exception("catalogue refresh failed", extra={"server": self.name})
                 self._failed("its tools/list could not be read")
-                pause, backoff = backoff, min(backoff * 2, MAX_BACKOFF)
+                pause, backoff = backoff, min(backoff * BACKOFF_FACTOR, MAX_BACKOFF)
             self.tried.set()
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            self._nudged.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nudged.wait(), pause * random.uniform(0.8, 1.2))
 
     async def refresh(self) -> None:
         """List the tools once; raise `CallFailure` when that fails. The last good catalogue stays until a new one is complete."""
