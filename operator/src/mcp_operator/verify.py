@@ -99,7 +99,7 @@ async def check(
         return _network_failure(error, timeout)
     except aiohttp.InvalidURL:
         return Verification(outcome=Outcome.FAILED, reason=Reason.UNREACHABLE, message="The URL is malformed.")
-    except (aiohttp.ClientError, ValueError) as error:
+    except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, ValueError) as error:
         message = f"The endpoint does not speak HTTP as expected ({type(error).__name__})."
         return Verification(outcome=Outcome.FAILED, reason=Reason.NOT_MCP, message=message)
     finally:
