@@ -18,7 +18,7 @@ from .gate import App, Gate
 from .invoke import Invoker
 from .kube import KubeClient
 from .lane import SandboxLane
-from .lanes import NoLane
+from .lanes import lane_of
 from .management import Management
 from .protocol import build_manager, build_server
 from .settings import Settings
@@ -71,10 +71,11 @@ class Process:
         self.stop = asyncio.Event()
         self.listening = asyncio.Event()
         self.mcp_port = self.management_port = 0
-        self._kube = kube
+        in_cluster = settings.config.startswith("configmap:")
+        self._kube = kube or (KubeClient.in_cluster() if in_cluster else None)
         self._config: ServerConfig | None = None
         self.telemetry = Telemetry()
-        self.lane = lane or NoLane("this endpoint has no sandboxes: it runs outside a cluster or without a pool key")
+        self.lane = lane or lane_of(self._kube, settings.sandbox_key_file)
         self.federation = Federation(self._on_snapshot)
         server = build_server(Endpoint(Invoker(self.federation, self.telemetry), self.lane, self.telemetry))
         self._manager = build_manager(server)
@@ -130,8 +131,7 @@ class Process:
         kind, _, target = self.settings.config.partition(":")
         if kind == "file":
             return from_file(Path(target))
-        if self._kube is None:
-            self._kube = KubeClient.in_cluster()
+        assert self._kube is not None
         return from_config_map(self._kube, self.settings.namespace, target)
 
     async def _settle(self) -> None:
@@ -143,7 +143,7 @@ class Process:
             return
         self._config = snapshot.config
         self.telemetry.servers(snapshot.config)
-        self.lane.configure(snapshot.config.sandbox, snapshot.config.namespace)
+        self.lane.configure(snapshot.config.sandbox, snapshot.config.namespace, snapshot.config.uid)
 
 
 def _bind(host: str, port: int) -> socket.socket:

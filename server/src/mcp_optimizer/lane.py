@@ -53,8 +53,8 @@ OnOutput = Callable[[Literal["stdout", "stderr"], str], Awaitable[None]]
 class SandboxLane(Protocol):
     """A place where jobs run, one sandbox each."""
 
-    def configure(self, config: SandboxConfig, namespace: str) -> None:
-        """Take over new settings at once, without touching running jobs."""
+    def configure(self, config: SandboxConfig, namespace: str, owner_uid: str) -> None:
+        """Take over new settings at once, without touching running jobs. Only Pods owned by `owner_uid` count."""
 
     async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:
         """Run one job to its end; cancelling this coroutine cancels the job.

@@ -1,12 +1,24 @@
 """Which lane this process has."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
 
 from .errors import UNAVAILABLE, CallFailure
-from .lane import JobOutcome, JobRequest, OnCall, OnOutput
+from .kube import KubeClient
+from .lane import JobOutcome, JobRequest, OnCall, OnOutput, SandboxLane
+from .sandbox import PodLane
+
+
+def lane_of(kube: KubeClient | None, key_file: Path | None) -> SandboxLane:
+    """Sandbox Pods where there is a cluster and a key to its pool; otherwise a lane that says what is missing."""
+    if kube is None:
+        return NoLane("this endpoint has no sandboxes: it runs outside a cluster")
+    if key_file is None:
+        return NoLane("this endpoint has no sandboxes: MCP_SANDBOX_KEY_FILE is not set")
+    return PodLane(kube, key_file)
 
 
 class NoLane:
@@ -16,7 +28,7 @@ class NoLane:
         self._reason = reason
         self._refused = 0
 
-    def configure(self, config: SandboxConfig, namespace: str) -> None:
+    def configure(self, config: SandboxConfig, namespace: str, owner_uid: str) -> None:
         """There is nothing to set."""
 
     async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:

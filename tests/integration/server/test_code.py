@@ -30,7 +30,7 @@ class FunctionLane:
         self.configured: list[SandboxConfig] = []
         self.cancelled = False
 
-    def configure(self, config: SandboxConfig, namespace: str) -> None:
+    def configure(self, config: SandboxConfig, namespace: str, owner_uid: str) -> None:
         self.configured.append(config)
 
     async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:

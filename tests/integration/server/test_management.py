@@ -25,7 +25,7 @@ class QueueLane:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[SandboxEvent] = asyncio.Queue()
 
-    def configure(self, config: SandboxConfig, namespace: str) -> None:
+    def configure(self, config: SandboxConfig, namespace: str, owner_uid: str) -> None:
         pass
 
     async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:

@@ -73,8 +73,8 @@ class PodLane:
         self._busy = 0
         self._jobs: set[asyncio.Task[JobOutcome]] = set()
 
-    def configure(self, config: SandboxConfig, namespace: str, owner_uid: str = "") -> None:
-        """Take over new settings at once, without touching running jobs. Without `owner_uid` the Pod's token digest alone tells ours."""
+    def configure(self, config: SandboxConfig, namespace: str, owner_uid: str) -> None:
+        """Take over new settings at once, without touching running jobs. Only Pods owned by `owner_uid` count."""
         self._config = config
         self._admission.limit = config.max_concurrent
         self._admission.admit()
@@ -197,8 +197,8 @@ class PodLane:
 
     def _is_ours(self, pod: SandboxPod) -> bool:
         """Made by our operator for our pool: the digest proves the pool's key, the owner is a second look."""
-        owner = self._watched.owner_uid if self._watched is not None else ""
-        return (not owner or pod.owner_uid == owner) and self._key.fits(pod.name, pod.token_digest)
+        owned = self._watched is not None and pod.owner_uid == self._watched.owner_uid
+        return owned and self._key.fits(pod.name, pod.token_digest)
 
     async def _explain_loss(self, outcome: JobOutcome, error: JobError, pod: SandboxPod) -> JobOutcome:
         reason = await self._pool.end_of(pod, END_REASON_SECONDS)
