@@ -163,7 +163,8 @@ async def test_what_a_job_prints_is_progress_for_a_client_that_wants_it(tmp_path
             assert heard == ["one\n", "two\n"]
 
 
-async def test_a_client_that_leaves_ends_its_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+async def test_a_client_that_leaves_ends_its_job(tmp_path: Path, era: Any) -> None:
     write_config(tmp_path / "config.json", {})
     begun = asyncio.Event()
 
@@ -177,7 +178,7 @@ async def test_a_client_that_leaves_ends_its_job(tmp_path: Path) -> None:
         await server.tools_ready(0)
 
         async def leave() -> None:
-            async with Client(server.url, mode="2026-07-28") as client:
+            async with Client(server.url, mode=era) as client:
                 await client.call_tool("execute_code", {"code": "x"})
 
         task = asyncio.create_task(leave())
