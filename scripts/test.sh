@@ -10,5 +10,5 @@ running=$("$py" -m devcluster status --quiet 2>/dev/null || true)
 cleanup() { [ -n "$running" ] || "$py" -m devcluster down || true; "$py" -m devcluster down --control-plane-only || true; }
 trap cleanup EXIT
 section "integration"; "$py" -m pytest tests/integration -q -m integration
-section "end to end"; "$py" -m pytest tests/e2e -q -m e2e
+section "end to end"; "$py" -m pytest tests/e2e tests/integration/devcluster -q -m e2e
 section "done"

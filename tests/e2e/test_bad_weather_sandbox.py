@@ -13,10 +13,10 @@ SANDBOX = "mcp.optimizer.dev/component=sandbox"
 ESCAPE = """
 import socket
 out = {}
-for name, address in {"api": ("10.96.0.1", 443), "metadata": ("169.254.169.254", 80), "dns": ("10.96.0.10", 53)}.items():
+for name, (host, port) in params["targets"].items():
     s = socket.socket(); s.settimeout(2)
     try:
-        s.connect(address); out[name] = "open"
+        s.connect((host, port)); out[name] = "open"
     except OSError as error:
         out[name] = type(error).__name__
 out
@@ -56,10 +56,22 @@ async def test_endless_output_is_cut_and_says_so(endpoint: str) -> None:
     await works(endpoint)
 
 
-async def test_a_job_cannot_reach_anything(endpoint: str) -> None:
-    failed, text, _ = await agent.call(endpoint, "execute_code", code=ESCAPE, timeout_s=15)
+async def test_a_job_cannot_reach_anything(endpoint: str, stack: str) -> None:
+    service = {
+        name: get("service", name, namespace)["spec"]["clusterIP"] for name, namespace in (("kubernetes", "default"), ("acme-mcp", stack))
+    }
+    server = get("pods", namespace=stack, selector="mcp.optimizer.dev/component=server")[0]["status"]
+    targets = {
+        "api": (service["kubernetes"], 443),
+        "service": (service["acme-mcp"], 80),
+        "pod": (server["podIP"], 8080),
+        "node": (server["hostIP"], 10250),
+        "metadata": ("169.254.169.254", 80),
+    }
+    failed, text, value = await agent.call(endpoint, "execute_code", code=ESCAPE, params={"targets": targets}, timeout_s=20)
     assert not failed, text
     assert "open" not in text, text
+    assert all(name in text for name in targets), (text, value)
 
 
 async def test_a_pod_killed_in_mid_job_is_reported_lost_and_never_run_twice(endpoint: str, stack: str) -> None:
