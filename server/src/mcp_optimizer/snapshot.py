@@ -1,4 +1,4 @@
-"""Everything a request needs to know, compiled once and never changed: a request sees one snapshot from its start to its end."""
+"""Everything a call needs to know, compiled once and never changed: a call that began keeps what it found here, whatever comes later."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
