@@ -34,7 +34,7 @@ def pins(name: str) -> set[str]:
 
 @pytest.mark.parametrize(("lock", "rooms"), [("operator", ("api", "operator")), ("server", ("api", "server"))])
 def test_an_image_locks_exactly_what_its_rooms_declare(lock: str, rooms: tuple[str, ...]) -> None:
-    assert entries(f"{lock}.in") == declared(*rooms)
+    assert entries(f"{lock}.in") == declared(*rooms), f"bring requirements/{lock}.in in line with the rooms, then run make lock"
 
 
 @pytest.mark.parametrize("lock", ["operator.txt", "server.txt", "build.txt"])
