@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
+from mcp_optimizer_api.catalogue import catalogue_hash
 from tests.integration.server.conftest import Start
 from tests.integration.server.harness import eventually, serving, write_config
 from tests.integration.server.upstreams import TOOLS, Failing, Hanging, Modern, NotMcp
@@ -167,3 +169,43 @@ async def test_a_schema_made_to_burn_time_is_left_to_its_server(start: Start, tm
             for arguments in ({"a": "x"}, {"b": "a" * 40 + "!"}, {"c": 1}):
                 assert not (await client.call_tool("execute", {"tool": "odd.bomb", "arguments": arguments})).is_error
             assert time.monotonic() - started < 20
+
+
+async def test_a_catalogue_without_end_is_refused(start: Start, tmp_path: Path) -> None:
+    class Endless(Modern):
+        async def answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+            return {"tools": [{"name": f"t{number}", "inputSchema": {"type": "object"}} for number in range(900)], "nextCursor": "more"}
+
+    endless, good = await start(Endless()), await start(Modern())
+    write_config(tmp_path / "config.json", {"endless": endless.url, "good": good.url})
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(TOOLS))
+        await eventually(lambda: "more than 5000 tools" in (server.process.federation.stats()[0].error or ""))
+
+
+async def test_the_reported_hash_is_the_one_the_operator_computes(start: Start, tmp_path: Path) -> None:
+    odd = await start(Modern([{"name": "a", "description": "x\u200by", "title": None, "inputSchema": {}, "icons": []}]))
+    write_config(tmp_path / "config.json", {"odd": odd.url})
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(1)
+        assert server.process.federation.stats()[0].catalogue_hash == catalogue_hash(odd.tools)
+
+
+async def test_a_reply_without_end_is_cut_off(start: Start, tmp_path: Path) -> None:
+    class Flood(Modern):
+        async def handle(self, request: web.Request) -> web.StreamResponse:
+            if (await request.json())["method"] != "tools/call":
+                return await super().handle(request)
+            response = web.StreamResponse(headers={"Content-Type": "application/json"})
+            await response.prepare(request)
+            for _ in range(64):
+                await response.write(b"[" * 1024 * 1024)
+            return response
+
+    flood = await start(Flood())
+    write_config(tmp_path / "config.json", {"flood": flood.url}, timeout=60)
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(TOOLS))
+        async with Client(server.url) as client:
+            error = envelope(await client.call_tool("execute", {"tool": "flood.echo"}))
+    assert error == {"code": 502, "message": "server flood sent more than 16 MiB in one reply: ask for less"}

@@ -42,8 +42,10 @@ def _definition(tool: Any) -> Definition | None:
     if not isinstance(tool, dict) or not _usable_name(tool.get("name")):
         return None
     schema = tool.get("inputSchema")
-    definition: Definition = {"name": tool["name"], "inputSchema": schema if isinstance(schema, dict) else {"type": "object"}}
-    definition["inputSchema"].setdefault("type", "object")
+    definition: Definition = {
+        "name": tool["name"],
+        "inputSchema": {"type": "object", **schema} if isinstance(schema, dict) else {"type": "object"},
+    }
     if isinstance(tool.get("description"), str):
         definition["description"] = clean_text(tool["description"])[:MAX_DESCRIPTION]
     definition.update({field: tool[field] for field in OPTIONAL_FIELDS if tool.get(field) is not None})

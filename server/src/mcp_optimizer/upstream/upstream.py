@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp_optimizer.errors import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, TOO_MANY, CallFailure
+from mcp_optimizer.results import compact
 from mcp_optimizer_api.catalogue import catalogue_hash
 from mcp_optimizer_api.config import UpstreamConfig
 from mcp_optimizer_api.stats import UpstreamStats
 
-from .catalogue import Definition, sanitise
+from .catalogue import MAX_TOOLS, Definition, sanitise
 from .connection import Connection
-from .wire import Wire
+from .wire import MAX_REPLY, Wire
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ class Upstream:
     async def refresh(self) -> None:
         """List the tools once; raise `CallFailure` when that fails. The last good catalogue stays until a new one is complete."""
         tools: list[Any] = []
+        size = 0
         params: dict[str, Any] = {}
         for _ in range(MAX_PAGES):
             message = await self._connection.request("tools/list", params, LIST_SECONDS)
@@ -128,13 +130,16 @@ class Upstream:
             if not isinstance(page, list):
                 raise CallFailure(BAD_GATEWAY, f"server {self.name} answered tools/list without a list of tools")
             tools.extend(page)
+            size += len(compact(page))
+            if size > MAX_REPLY or len(tools) > MAX_TOOLS:
+                raise CallFailure(BAD_GATEWAY, f"server {self.name} lists more than {MAX_TOOLS} tools or 16 MiB of definitions: split it")
             cursor = result.get("nextCursor")
             if not isinstance(cursor, str):
                 break
             params = {"cursor": cursor}
         catalogue = sanitise(self.name, tools)
         dialect = self._connection.dialect
-        offer = Offer(catalogue, catalogue_hash(catalogue), dialect.title if dialect else "")
+        offer = Offer(catalogue, _digest(tools, catalogue), dialect.title if dialect else "")
         self.error = None
         if (offer.hash, offer.title) != (self.offer.hash, self.offer.title):
             self.offer = offer
@@ -145,6 +150,14 @@ class Upstream:
         if self.error != message:
             log.warning("server is not usable", extra={"server": self.name, "error": message})
         self.error = message
+
+
+def _digest(tools: list[Any], catalogue: tuple[Definition, ...]) -> str:
+    """Of what the server sent, as the operator computes it, so that the two can be compared."""
+    try:
+        return catalogue_hash(tool for tool in tools if isinstance(tool, dict))
+    except RecursionError:
+        return catalogue_hash(catalogue)
 
 
 def _result(name: str, message: dict[str, Any]) -> dict[str, Any]:
