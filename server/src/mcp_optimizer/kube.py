@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import random
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -60,8 +61,8 @@ class KubeClient:
 
     @classmethod
     def in_cluster(cls, account: Path = SERVICE_ACCOUNT) -> "KubeClient":
-        """The client of a Pod with a mounted service account."""
-        return cls(API_SERVER, ssl.create_default_context(cafile=str(account / "ca.crt")), account / "token")
+        """The client of a Pod with a mounted service account; by address, so that it works while DNS does not."""
+        return cls(api_server(os.environ), ssl.create_default_context(cafile=str(account / "ca.crt")), account / "token")
 
     async def close(self) -> None:
         """Close the connections; every running watch ends with an error its owner expects."""
@@ -142,6 +143,14 @@ class KubeClient:
 
     def _ssl(self) -> ssl.SSLContext | bool:
         return self._tls if self._tls is not None else True
+
+
+def api_server(environ: Mapping[str, str]) -> str:
+    """URL of the API server as the kubelet tells it to every container."""
+    host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        return API_SERVER
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:

@@ -135,3 +135,15 @@ async def test_a_rotated_token_is_used_from_the_next_request_on(api: tuple[FakeA
     await client.close()
     assert fake.tokens[0] == "Bearer first"
     assert fake.tokens[-1] == "Bearer second"
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}, "https://10.96.0.1:443"),
+        ({"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}, "https://[fd00::1]:6443"),
+        ({}, "https://kubernetes.default.svc"),
+    ],
+)
+def test_the_api_server_is_where_the_kubelet_says(environ: dict[str, str], url: str) -> None:
+    assert kube.api_server(environ) == url
