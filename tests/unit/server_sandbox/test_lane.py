@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.agent_process import AgentProcess
 
-from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
 from mcp_optimizer.sandbox import PodLane
 from mcp_optimizer_api.job import CallError
 
-from .conftest import OWNER, FakeWatch, config, eventually, manifest
+from .conftest import FakeWatch, eventually, manifest
 
 Spawn = Callable[..., AgentProcess]
 
@@ -150,16 +148,6 @@ async def test_a_pod_that_cannot_be_reached_is_passed_over(lane: PodLane, spawn:
     assert outcomes[0].ok
 
 
-async def test_pods_of_others_are_never_dialled(lane: PodLane, spawn: Spawn, watch: FakeWatch) -> None:
-    agent = spawn("a", announce=False)
-    lane.configure(config(queue_seconds=1), "ns", OWNER)
-    watch.tell("listed", manifest("a", agent.port, owner="somebody"), manifest("fake", agent.port, digest="0" * 64))
-    with pytest.raises(CallFailure) as failure:
-        await run(lane, "1")
-    assert failure.value.code == 503
-    assert agent.ready()[0] == 200
-
-
 async def test_a_pod_killed_in_mid_job_is_lost_and_the_job_is_not_run_again(lane: PodLane, spawn: Spawn, watch: FakeWatch) -> None:
     calls: list[str] = []
 
@@ -216,65 +204,6 @@ async def test_a_cancelled_caller_cancels_the_job(lane: PodLane, spawn: Spawn) -
         await job
     assert await asyncio.to_thread(agent.wait) in (0, 4)
     assert lane.stats().busy == 0
-
-
-async def test_an_empty_pool_is_waited_for(lane: PodLane, spawn: Spawn) -> None:
-    job = run(lane, "1")
-    await asyncio.sleep(0)
-    assert not job.done()
-    spawn("late")
-    assert (await job).ok
-
-
-async def test_an_empty_pool_refuses_with_503_in_the_end(lane: PodLane) -> None:
-    lane.configure(config(queue_seconds=0), "ns", OWNER)
-    with pytest.raises(CallFailure) as failure:
-        await run(lane, "1")
-    assert failure.value.code == 503
-    assert "no sandbox Pod is warm" in failure.value.message
-    assert lane.stats().refused == 1
-
-
-async def test_more_jobs_than_allowed_are_refused_with_429(lane: PodLane, spawn: Spawn) -> None:
-    lane.configure(config(max_concurrent=1, queue_seconds=1), "ns", OWNER)
-    spawn("a")
-    spawn("b")
-    busy = run(lane, "import time\ntime.sleep(600)")
-    await eventually(lambda: lane.stats().busy == 1)
-    with pytest.raises(CallFailure) as failure:
-        await run(lane, "1")
-    assert failure.value.code == 429
-    busy.cancel()
-    await asyncio.wait([busy])
-    assert (await run(lane, "1")).ok
-
-
-async def test_a_switched_off_lane_says_why(lane: PodLane) -> None:
-    lane.configure(config(enabled=False, disabled_reason="spec.sandbox.pool.max is 0"), "ns", OWNER)
-    with pytest.raises(CallFailure, match=r"spec\.sandbox\.pool\.max is 0") as failure:
-        await run(lane, "1")
-    assert failure.value.code == 503
-
-
-async def test_a_lane_without_configuration_refuses(watch: FakeWatch, key_file: Path) -> None:
-    with pytest.raises(CallFailure, match="no configuration yet"):
-        await run(PodLane(watch, key_file), "1")
-
-
-async def test_a_missing_key_is_named(lane: PodLane, spawn: Spawn, key_file: Path) -> None:
-    await asyncio.to_thread(key_file.unlink)
-    lane.configure(config(queue_seconds=1), "ns", OWNER)
-    spawn("a")
-    with pytest.raises(CallFailure, match="pool key is missing"):
-        await run(lane, "1")
-
-
-async def test_code_too_large_for_a_frame_is_refused_before_a_pod_is_spent(lane: PodLane, spawn: Spawn) -> None:
-    agent = spawn("a")
-    with pytest.raises(CallFailure) as failure:
-        await run(lane, "1", params={"x": "y" * 5_000_000})
-    assert failure.value.code == 400
-    assert agent.ready()[0] == 200
 
 
 async def test_claims_and_ends_are_announced(lane: PodLane, spawn: Spawn) -> None:

@@ -1,0 +1,84 @@
+"""What the cluster says about the sandbox Pods of one MCPOptimizer while jobs run: a `kubectl get --watch` that is read in a thread."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from scripts.stack.shell import tool
+
+from mcp_optimizer_api.names import COMPONENT_LABEL, COMPONENT_SANDBOX, OPTIMIZER_LABEL
+
+PATIENCE_SECONDS = 120.0
+
+
+class PoolWatch:
+    """Which Pods are warm, and when each became so."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._warm: set[str] = set()
+        self._first_warm: dict[str, float] = {}
+
+    def known(self) -> set[str]:
+        """Every Pod that was warm at some time."""
+        with self._changed:
+            return set(self._first_warm)
+
+    def wait_for_warm(self, count: int) -> None:
+        """Until so many are warm."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._warm) >= count, PATIENCE_SECONDS):
+                raise RuntimeError(
+                    f"{len(self._warm)} of {count} sandbox Pods warm after {PATIENCE_SECONDS:.0f} s: is the operator running?"
+                )
+
+    def wait_for_new(self, known: set[str]) -> float:
+        """When the first Pod that is not `known` became warm (time.monotonic)."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._first_warm.keys() - known, PATIENCE_SECONDS):
+                raise RuntimeError(f"no new sandbox Pod after {PATIENCE_SECONDS:.0f} s: is the operator running?")
+            return min(at for name, at in self._first_warm.items() if name not in known)
+
+    def take_in(self, event: dict[str, Any]) -> None:
+        """One event of the watch."""
+        pod = event["object"]
+        name, conditions = pod["metadata"]["name"], pod.get("status", {}).get("conditions", [])
+        ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+        warm = ready and event["type"] != "DELETED" and not pod["metadata"].get("deletionTimestamp")
+        with self._changed:
+            (self._warm.add if warm else self._warm.discard)(name)
+            if warm:
+                self._first_warm.setdefault(name, time.monotonic())
+            self._changed.notify_all()
+
+
+@contextmanager
+def watched_pool(kubeconfig: str, namespace: str, optimizer: str) -> Iterator[PoolWatch]:
+    """Follow the pool while the context is open."""
+    selector = f"{COMPONENT_LABEL}={COMPONENT_SANDBOX},{OPTIMIZER_LABEL}={optimizer}"
+    words = [tool("kubectl"), "--kubeconfig", kubeconfig, "-n", namespace, "get", "pods", "-l", selector]
+    process = subprocess.Popen([*words, "--watch", "--output-watch-events", "-o", "json"], stdout=subprocess.PIPE, text=True)
+    watch = PoolWatch()
+    thread = threading.Thread(target=_read, args=(process, watch), daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        process.terminate()
+        process.wait(10)
+        thread.join(10)
+
+
+def _read(process: "subprocess.Popen[str]", watch: PoolWatch) -> None:
+    """kubectl prints indented documents one after the other; each ends with a line that is a closing brace."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.rstrip("\n") == "}":
+            watch.take_in(json.loads("".join(lines)))
+            lines.clear()
