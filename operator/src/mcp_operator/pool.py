@@ -1,9 +1,8 @@
 """What to do about one pool of sandbox Pods: a pure decision over the Pods there are.
 
 The pool keeps `min` warm Pods for the next jobs and never has more than `max` in all. A claim takes a Pod out of the supply for ever, so
-the supply is refilled at once, not on a timer. Deleting a warm Pod can hit a job that claimed it a moment ago: such a deletion gives the
-agent the time of a whole job to drain, and Pods that are merely old are not deleted at all: their replacement is made in time and
-the agent, which alone can say that nobody has claimed it, ends itself.
+the supply is refilled at once, not on a timer. Deleting a warm Pod can hit a job that claimed it a moment ago, so Pods that are merely old
+are not deleted: their replacement is made in time and the agent, which alone can say that nobody has claimed it, ends itself.
 """
 
 import math
@@ -21,6 +20,8 @@ MAX_CREATIONS: Final = 50
 """In one pass: the rest follows when the cache has shown these."""
 STUCK_SECONDS: Final = 120
 """Starting for longer than this without a stated problem: the node or the agent is at fault, another Pod may fare better."""
+SLOW_SECONDS: Final = 30
+"""Starting for longer than this deserves a word."""
 OVERRUN_SECONDS: Final = 30
 """The agent ends its job at the deadline; a Pod still busy this much later has lost its agent."""
 LEAD_SECONDS: Final = 30
@@ -38,26 +39,11 @@ class PoolTarget:
     template_hash: str
     job_seconds: int
     paused: bool = False
-    blocked: Problem | None = None
-    """Why no Pod may be created at all, such as a missing RuntimeClass."""
 
     @property
     def supply(self) -> int:
         """Warm Pods wanted."""
         return min(self.min, self.max)
-
-    @property
-    def drain_seconds(self) -> int:
-        """Grace that lets a job finish which claimed the Pod while we decided to delete it."""
-        return self.job_seconds + 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Removal:
-    """A Pod to delete; without `grace_seconds` the Pod's own grace period holds."""
-
-    pod: PoolPod
-    grace_seconds: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +51,14 @@ class Plan:
     """What to do now."""
 
     create: int = 0
-    delete: tuple[Removal, ...] = ()
+    delete: tuple[PoolPod, ...] = ()
     counts: SandboxCounts
     problem: Problem | None = None
     """Why fewer Pods are created than missing."""
+    failed: tuple[PoolPod, ...] = ()
+    """Those of `delete` that never became ready, although nobody said why."""
+    slow: bool = False
+    """Some Pod takes long to become ready, although nobody said why."""
     requeue_after: float | None = None
     """When time alone changes the plan."""
 
@@ -112,16 +102,18 @@ def plan(
     if target.paused:
         return Plan(counts=counts)
     if target.max == 0:
-        return Plan(counts=counts, delete=tuple(_removal(target, pod) for pod in known if not pod.deleting))
-    problem = _problem(target, census, hold, now)
-    wanted = _wanted(target, census)
-    create = 0 if problem is not None else min(wanted, MAX_CREATIONS, 1 if hold is not None else MAX_CREATIONS)
+        # Jobs under way end by themselves, within their time limit.
+        return Plan(counts=counts, delete=tuple(pod for pod in known if not pod.deleting and pod not in census.busy))
+    problem = _problem(census, hold)
+    create = min(_wanted(target, census), _allowed(census, hold, now))
     removals = [*census.finished, *census.lost, *_surplus(target, census)]
     return Plan(
         create=create,
-        delete=tuple(_removal(target, pod) for pod in removals),
+        delete=tuple(removals),
         counts=counts,
         problem=problem,
+        failed=tuple(pod for pod in removals if pod.failed_to_start or (pod.state == PodState.STARTING and _stuck(pod, now))),
+        slow=any(pod.problem is None and now - pod.created > SLOW_SECONDS for pod in census.starting),
         requeue_after=_next_change(target, known, hold, now),
     )
 
@@ -153,10 +145,14 @@ def _lead_time(pod: PoolPod) -> float:
 
 def _lost(target: PoolTarget, pod: PoolPod, now: float) -> bool:
     if pod.state == PodState.STARTING:
-        return pod.template_hash != target.template_hash or (pod.problem is None and now - pod.created > STUCK_SECONDS)
+        return pod.template_hash != target.template_hash or _stuck(pod, now)
     if pod.state == PodState.BUSY:
         return now - pod.since > target.job_seconds + OVERRUN_SECONDS
     return now > pod.created + idle_seconds(pod.name) + OVERDUE_SECONDS
+
+
+def _stuck(pod: PoolPod, now: float) -> bool:
+    return pod.problem is None and now - pod.created > STUCK_SECONDS
 
 
 def _wanted(target: PoolTarget, census: _Census) -> int:
@@ -183,18 +179,20 @@ def _surplus(target: PoolTarget, census: _Census) -> list[PoolPod]:
     return outdated + candidates[: max(0, excess)]
 
 
-def _removal(target: PoolTarget, pod: PoolPod) -> Removal:
-    drains = pod.state == PodState.WARM or (pod.state == PodState.BUSY and target.max == 0)
-    return Removal(pod=pod, grace_seconds=target.drain_seconds if drains else None)
+def _allowed(census: _Census, hold: Hold | None, now: float) -> int:
+    """How many Pods may be created: none while some cannot start, one at a time after a failure."""
+    if any(pod.problem is not None for pod in census.starting):
+        return 0
+    if hold is None:
+        return MAX_CREATIONS
+    return 0 if now < hold.until or census.starting or census.pending else 1
 
 
-def _problem(target: PoolTarget, census: _Census, hold: Hold | None, now: float) -> Problem | None:
-    if target.blocked is not None:
-        return target.blocked
+def _problem(census: _Census, hold: Hold | None) -> Problem | None:
     stated = next((pod.problem for pod in census.starting if pod.problem is not None), None)
     if stated is not None:
         return stated
-    return Problem(reason=hold.reason, message=hold.message) if hold is not None and now < hold.until else None
+    return Problem(reason=hold.reason, message=hold.message) if hold is not None else None
 
 
 def _counts(target: PoolTarget, census: _Census) -> SandboxCounts:
@@ -216,7 +214,8 @@ def _next_change(target: PoolTarget, pods: Sequence[PoolPod], hold: Hold | None,
 
 def _next_change_of(target: PoolTarget, pod: PoolPod, now: float) -> float:
     if pod.state == PodState.STARTING:
-        return pod.created + STUCK_SECONDS
+        slow = pod.created + SLOW_SECONDS
+        return slow + 1 if slow >= now else pod.created + STUCK_SECONDS
     if pod.state == PodState.BUSY:
         return pod.since + target.job_seconds + OVERRUN_SECONDS
     lead = _lead_time(pod)

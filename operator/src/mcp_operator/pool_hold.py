@@ -14,10 +14,16 @@ REFUSED_CAP_SECONDS: Final = 30.0
 CRASHED_CAP_SECONDS: Final = 300.0
 
 
+FAILED_STARTS: Final = frozenset({Reason.CRASH_LOOP, Reason.POOL_FILLING})
+"""The API server took the Pod, and the Pod did not get ready: the hold ends when one does, not when one is created."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hold:
     """No creation before `until`; then one at a time, until a success ends the hold."""
 
+    since: float
+    """When the last failure was counted."""
     until: float
     failures: int
     reason: Reason
@@ -29,6 +35,6 @@ def hold_after(previous: Hold | None, *, reason: Reason, message: str, now: floa
     if previous is not None and now < previous.until:
         return previous
     failures = previous.failures + 1 if previous is not None else 1
-    cap = CRASHED_CAP_SECONDS if reason == Reason.CRASH_LOOP else REFUSED_CAP_SECONDS
+    cap = CRASHED_CAP_SECONDS if reason in FAILED_STARTS else REFUSED_CAP_SECONDS
     delay = min(cap, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
-    return Hold(until=now + delay, failures=failures, reason=reason, message=message)
+    return Hold(since=now, until=now + delay, failures=failures, reason=reason, message=message)

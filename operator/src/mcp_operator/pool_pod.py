@@ -59,12 +59,15 @@ class PoolPod:
     problem: Problem | None = None
     failed_to_start: bool = False
     """It ended with an error without ever having been ready."""
+    ending: str = ""
+    """How it ended, for people."""
 
 
 def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished: bool = False) -> PoolPod:
     """Read a Pod; `claimed_at` and `finished` are what a server announced of it."""
     metadata, status = pod.get("metadata", {}), pod.get("status") or {}
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or []}
+    failed = status.get("phase") == "Failed" and claimed_at is None and not _was_ready(status, conditions.get("Ready", {}))
     created = _time(metadata.get("creationTimestamp")) or 0.0
     state = _state(status, conditions.get("Ready", {}), claimed=claimed_at is not None, finished=finished)
     turned = _time(conditions.get("Ready", {}).get("lastTransitionTime")) or created
@@ -77,7 +80,8 @@ def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished: bool =
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION, ""),
         deleting=metadata.get("deletionTimestamp") is not None,
         problem=_problem(status, conditions) if state == PodState.STARTING else None,
-        failed_to_start=status.get("phase") == "Failed" and claimed_at is None and not _was_ready(status, conditions.get("Ready", {})),
+        failed_to_start=failed,
+        ending=_ending(status) if failed else "",
     )
 
 
@@ -116,6 +120,14 @@ def _problem(status: Manifest, conditions: dict[Any, Manifest]) -> Problem | Non
         if (reason := _WAITING.get(waiting.get("reason", ""))) is not None:
             return Problem(reason=reason, message=_short(waiting.get("message") or waiting["reason"]))
     return None
+
+
+def _ending(status: Manifest) -> str:
+    for container in status.get("containerStatuses") or []:
+        ended = (container.get("state") or {}).get("terminated")
+        if ended:
+            return f"exit code {ended.get('exitCode')}, {ended.get('reason') or 'no reason given'}"
+    return _short(status.get("message") or status.get("reason") or "no reason given")
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,11 @@ from mcp_optimizer_api.status import Reason
 
 from .pool import Plan, PoolTarget
 
+UNREADY = (
+    "Sandbox Pods do not become ready. An agent that can still reach the API server waits for its NetworkPolicy to be enforced: "
+    "check that the cluster's network plugin does so, and see the Pods' logs."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PoolVerdict:
@@ -36,4 +41,5 @@ def pool_verdict(target: PoolTarget, plan: Plan) -> PoolVerdict:
         return PoolVerdict(ready=True, reason=Reason.POOL_AT_TARGET, message="Warm sandbox Pods are ready for jobs.")
     if counts.busy > 0:
         return PoolVerdict(ready=True, reason=Reason.POOL_FILLING, message="Every sandbox Pod has a job; new ones are on their way.")
-    return PoolVerdict(ready=False, reason=Reason.POOL_FILLING, message="The first sandbox Pods are on their way.")
+    message = UNREADY if plan.slow else "The first sandbox Pods are on their way."
+    return PoolVerdict(ready=False, reason=Reason.POOL_FILLING, message=message)

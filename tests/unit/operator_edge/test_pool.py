@@ -31,7 +31,7 @@ def decide(have: list[PoolPod], target: PoolTarget = TARGET, *, hold: Hold | Non
 
 
 def deleted(decision: Plan) -> list[str]:
-    return [removal.pod.name for removal in decision.delete]
+    return [pod.name for pod in decision.delete]
 
 
 def warm(count: int = 1, **more: Any) -> list[PoolPod]:
@@ -82,7 +82,6 @@ def test_finished_pods_are_deleted_once_and_hold_no_room() -> None:
     first = decide(have)
     assert first.create == 2
     assert deleted(first) == ["finished-0", "finished-1"]
-    assert all(removal.grace_seconds is None for removal in first.delete)
     assert deleted(decide(have, deletions={pod.uid for pod in have[2:]})) == []
     assert deleted(decide(pods(PodState.FINISHED, deleting=True))) == []
 
@@ -134,11 +133,6 @@ def test_a_lower_minimum_deletes_unready_pods_first_and_then_the_oldest() -> Non
     assert deleted(decide([*young, *old, *warm(1, prefix="middle", age=50)])) == ["old-0"]
 
 
-def test_a_warm_pod_is_deleted_with_the_time_to_finish_a_job_that_claims_it_meanwhile() -> None:
-    (removal,) = decide([*warm(3)]).delete
-    assert removal.grace_seconds == 35
-
-
 def test_an_ageing_pod_is_replaced_in_time_and_left_to_end_itself() -> None:
     have = warm(2)
     limit = idle_seconds("warm-0")
@@ -168,32 +162,33 @@ def test_unschedulable_pods_stop_further_creations_and_are_reported() -> None:
 
 
 def test_a_hold_stops_creations_until_it_ends_and_then_allows_one_try() -> None:
-    hold = Hold(until=NOW + 7, failures=3, reason=Reason.QUOTA_EXCEEDED, message="exceeded quota")
+    hold = Hold(since=NOW, until=NOW + 7, failures=3, reason=Reason.QUOTA_EXCEEDED, message="exceeded quota")
     held = decide([], hold=hold)
     assert (held.create, held.requeue_after) == (0, 7.0)
     assert pool_verdict(TARGET, held).reason == Reason.QUOTA_EXCEEDED
     assert decide([], hold=hold, now=NOW + 7).create == 1
+    assert decide(starting(1), hold=hold, now=NOW + 7).create == 0
+    assert decide([], hold=hold, now=NOW + 7, creations=["x"]).create == 0
 
 
-def test_a_missing_runtime_class_creates_nothing_and_says_so() -> None:
-    blocked = replace(TARGET, blocked=Problem(reason=Reason.RUNTIME_CLASS_NOT_FOUND, message="RuntimeClass gvisor does not exist."))
-    decision = decide([], blocked)
-    assert decision.create == 0
-    verdict = pool_verdict(blocked, decision)
-    assert (verdict.ready, verdict.reason) == (False, Reason.RUNTIME_CLASS_NOT_FOUND)
-
-
-def test_a_maximum_of_zero_removes_every_pod_and_lets_jobs_finish() -> None:
+def test_a_maximum_of_zero_removes_every_pod_but_those_with_a_job() -> None:
     off = replace(TARGET, max=0)
     decision = decide([*warm(1), *busy(1), *starting(1), *pods(PodState.FINISHED)], off)
     assert decision.create == 0
-    assert {removal.pod.state: removal.grace_seconds for removal in decision.delete} == {
-        PodState.WARM: 35,
-        PodState.BUSY: 35,
-        PodState.STARTING: None,
-        PodState.FINISHED: None,
-    }
+    assert {pod.state for pod in decision.delete} == {PodState.WARM, PodState.STARTING, PodState.FINISHED}
+    assert deleted(decide(busy(1, age=61), off)) == ["busy-0"]
     assert pool_verdict(off, decision).reason == Reason.SANDBOX_DISABLED
+
+
+def test_pods_that_never_became_ready_are_told_apart() -> None:
+    crashed = pods(PodState.FINISHED, prefix="crashed", failed_to_start=True)
+    decision = decide([*crashed, *pods(PodState.FINISHED), *starting(1, age=121), *starting(1, prefix="outdated", template_hash="old")])
+    assert [pod.name for pod in decision.failed] == ["crashed-0", "starting-0"]
+
+
+def test_pods_that_take_long_to_become_ready_make_the_condition_say_why_that_may_be() -> None:
+    assert "NetworkPolicy" not in pool_verdict(TARGET, decide(starting(2))).message
+    assert "NetworkPolicy" in pool_verdict(TARGET, decide(starting(2, age=31))).message
 
 
 def test_a_paused_pool_is_counted_and_left_alone() -> None:

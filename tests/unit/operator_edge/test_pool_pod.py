@@ -54,7 +54,9 @@ def test_a_pod_that_ended_is_finished(phase: str) -> None:
 
 def test_a_pod_that_failed_before_it_was_ever_ready_failed_to_start() -> None:
     assert pool_pod(pod("Failed", turned=0, state="terminated")).failed_to_start
-    assert pool_pod(pod("Failed", turned=0, started=None)).failed_to_start
+    refused = pod("Failed", turned=0, started=None, reason="OutOfcpu", message="Node has too little cpu")
+    assert pool_pod(refused).failed_to_start
+    assert pool_pod(refused).ending == "Node has too little cpu"
     assert not pool_pod(pod("Failed", turned=9, state="terminated")).failed_to_start
     assert not pool_pod(pod("Failed", turned=0, state="terminated"), claimed_at=BORN + 1).failed_to_start
     assert not pool_pod(pod("Succeeded", turned=0, state="terminated")).failed_to_start

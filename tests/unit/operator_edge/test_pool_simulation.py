@@ -51,9 +51,9 @@ class Cluster:
 def step(cluster: Cluster, expected: Expectations, seen: list[PoolPod], now: float) -> None:
     expected.observe(names=[pod.name for pod in seen], staying=[pod.uid for pod in seen if not pod.deleting])
     decision = plan(TARGET, seen, creations=expected.creations, deletions=expected.deletions, hold=None, now=now)
-    for removal in decision.delete:
-        expected.deleting(removal.pod.uid, now)
-        cluster.delete(removal.pod)
+    for pod in decision.delete:
+        expected.deleting(pod.uid, now)
+        cluster.delete(pod)
     for _ in range(decision.create):
         expected.creating(cluster.create(now), now)
 

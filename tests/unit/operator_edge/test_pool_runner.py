@@ -1,0 +1,282 @@
+"""The pool carried out against an API server in memory that can refuse, fail, and forget to tell the cache."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from mcp_operator.cache import Cache
+from mcp_operator.clock import rfc3339
+from mcp_operator.context import PoolReport
+from mcp_operator.errors import TerminalError, TransientError
+from mcp_operator.kinds import MCP_OPTIMIZER, Key, Kind, Manifest, key_of
+from mcp_operator.pool_runner import PoolRunner
+from mcp_operator.resource import Optimizer, optimizer
+from mcp_operator.settings import Settings
+from mcp_optimizer_api.stats import SandboxEvent
+from mcp_optimizer_api.status import Reason
+
+SETTINGS = Settings(namespace="mcp-system", pod_name="p", server_image="server", sandbox_image="sandbox")
+QUOTA = 'create /api/v1/namespaces/apps/pods: 403 pods "{}" is forbidden: exceeded quota: few'
+
+
+def resource(**spec: Any) -> Optimizer:
+    metadata = {"name": "team", "namespace": "apps", "uid": "owner", "creationTimestamp": rfc3339(0)}
+    return optimizer({"kind": MCP_OPTIMIZER.kind, "metadata": metadata, "spec": spec})
+
+
+def pool(low: int, high: int, **more: Any) -> Optimizer:
+    return resource(sandbox={"pool": {"min": low, "max": high}}, **more)
+
+
+@dataclass
+class Cluster:
+    """Stands for the client, and for time."""
+
+    now: float = 1000.0
+    pods: dict[str, Manifest] = field(default_factory=dict)
+    version: int = 0
+    quota: int = 1000
+    created: int = 0
+    refused: int = 0
+    lists: int = 0
+    deleted: list[str] = field(default_factory=list)
+    lose_answers: bool = False
+    down: bool = False
+
+    def __post_init__(self) -> None:
+        self.cache = Cache()
+        # What the create answers would put into the cache is withheld where a test wants a stale one.
+        self.runner = PoolRunner(self, self.cache, SETTINGS, lambda: self.now)  # type: ignore[arg-type]
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        if self.down:
+            raise TransientError("down")
+        name = manifest["metadata"]["name"]
+        if len(self.pods) >= self.quota:
+            self.refused += 1
+            raise TerminalError(QUOTA.format(name))
+        self.created += 1
+        self.pods[name] = self.stamped(
+            {**manifest, "metadata": {**manifest["metadata"], "uid": f"uid-{name}", "creationTimestamp": rfc3339(self.now)}}
+        )
+        if self.lose_answers:
+            raise TransientError("timed out")
+        return self.pods[name]
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> bool:
+        if self.down:
+            raise TransientError("down")
+        self.deleted.append(name)
+        found = self.pods.get(name)
+        if found is None or found["metadata"]["uid"] != uid:
+            return False
+        del self.pods[name]
+        return True
+
+    async def list(self, kind: Kind, namespace: str | None) -> Any:
+        if self.down:
+            raise TransientError("down")
+        self.lists += 1
+        for pod in list(self.pods.values()):
+            yield pod
+
+    def stamped(self, pod: Manifest) -> Manifest:
+        self.version += 1
+        return {**pod, "metadata": {**pod["metadata"], "resourceVersion": str(self.version)}}
+
+    def becomes(self, name: str, phase: str, *, ready: bool = False, told: bool = True) -> None:
+        """What the kubelet would write: a change of readiness is a second younger than the container."""
+        started = rfc3339(self.now - 1)
+        condition = {
+            "type": "Ready",
+            "status": "True" if ready else "False",
+            "lastTransitionTime": rfc3339(self.now if ready else self.now - 1),
+        }
+        key = "running" if phase == "Running" else "terminated"
+        status = {"phase": phase, "conditions": [condition], "containerStatuses": [{"state": {key: {"startedAt": started, "exitCode": 1}}}]}
+        self.pods[name] = self.stamped({**self.pods[name], "status": status})
+        if told:
+            self.cache.put(self.pods[name])
+
+    def all_warm(self) -> None:
+        for name in self.pods:
+            self.becomes(name, "Running", ready=True)
+
+    def sync(self) -> None:
+        """The watch catches up."""
+        for obj in [obj for obj in self.cache.select("Pod", "apps") if obj["metadata"]["name"] not in self.pods]:
+            self.cache.remove(key_of(obj))
+        for pod in self.pods.values():
+            self.cache.put(pod)
+
+    async def look(self, opt: Optimizer) -> PoolReport:
+        return await self.runner.reconcile(opt, bytes(32))
+
+
+async def test_the_pool_is_filled_once_and_then_left_alone() -> None:
+    cluster, opt = Cluster(), pool(5, 10)
+    report = await cluster.look(opt)
+    assert (cluster.created, report.counts.starting) == (5, 5)
+    cluster.all_warm()
+    for _ in range(3):
+        report = await cluster.look(opt)
+    assert (cluster.created, cluster.deleted) == (5, [])
+    assert (report.verdict.ready, report.counts.warm) == (True, 5)
+
+
+async def test_an_announced_claim_is_refilled_and_an_announced_end_cleaned_up_before_the_kubelet_speaks() -> None:
+    cluster, opt = Cluster(), pool(2, 4)
+    await cluster.look(opt)
+    cluster.all_warm()
+    name = next(iter(cluster.pods))
+    cluster.runner.announce(opt.key, SandboxEvent(type="claimed", pod=name, uid=f"uid-{name}"))
+    report = await cluster.look(opt)
+    assert (cluster.created, report.counts.busy, report.counts.warm, report.counts.starting) == (3, 1, 1, 1)
+    cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod=name, uid=f"uid-{name}"))
+    await cluster.look(opt)
+    await cluster.look(opt)
+    assert cluster.deleted == [name]
+    assert cluster.created == 3
+
+
+async def test_an_announcement_about_a_foreign_pod_is_ignored() -> None:
+    cluster, opt = Cluster(), pool(2, 4)
+    await cluster.look(opt)
+    cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod="other", uid="uid-other"))
+    cluster.runner.announce(Key(MCP_OPTIMIZER.kind, "apps", "unknown"), SandboxEvent(type="finished", pod="x", uid="x"))
+    await cluster.look(opt)
+    assert cluster.deleted == []
+
+
+async def test_two_api_writes_per_job() -> None:
+    cluster, opt = Cluster(), pool(2, 20)
+    await cluster.look(opt)
+    cluster.all_warm()
+    before = cluster.created
+    for number in range(10):
+        name = sorted(cluster.pods)[number % 2]
+        for kind in ("claimed", "finished"):
+            cluster.runner.announce(opt.key, SandboxEvent.model_validate({"type": kind, "pod": name, "uid": f"uid-{name}"}))
+            await cluster.look(opt)
+        cluster.sync()
+        cluster.all_warm()
+        await cluster.look(opt)
+    assert (cluster.created - before, len(cluster.deleted)) == (10, 10)
+
+
+async def test_a_quota_costs_one_batch_of_refusals_then_one_per_try_and_the_pool_recovers_by_itself() -> None:
+    cluster, opt = Cluster(quota=3), pool(10, 20)
+    report = await cluster.look(opt)
+    assert cluster.created == 3
+    assert cluster.refused == 4  # the third batch of 1, 2, 4
+    assert (report.verdict.ready, report.verdict.reason) == (False, Reason.QUOTA_EXCEEDED)
+    assert report.requeue_after is not None and report.requeue_after <= 2
+    refused = cluster.refused
+    await cluster.look(opt)
+    assert cluster.refused == refused
+    cluster.all_warm()
+    cluster.now += 2
+    assert (await cluster.look(opt)).verdict.reason == Reason.QUOTA_EXCEEDED
+    assert cluster.refused == refused + 1
+    cluster.quota = 100
+    for _ in range(5):
+        cluster.now += 4
+        report = await cluster.look(opt)
+        cluster.all_warm()
+    assert len(cluster.pods) == 10
+    assert report.verdict.reason == Reason.POOL_AT_TARGET
+
+
+async def test_an_image_that_crashes_does_not_cause_a_storm() -> None:
+    cluster, opt = Cluster(), pool(5, 10)
+    for _ in range(600):
+        cluster.now += 1
+        for name in cluster.pods:
+            cluster.becomes(name, "Failed")
+        report = await cluster.look(opt)
+        cluster.sync()
+    assert cluster.created <= 5 + 9
+    assert (report.verdict.ready, report.verdict.reason) == (False, Reason.CRASH_LOOP)
+    assert "exit code 1" in report.verdict.message
+    changed = resource(sandbox={"image": "fixed:2", "pool": {"min": 5, "max": 10}})
+    await cluster.look(changed)
+    cluster.all_warm()
+    assert (await cluster.look(changed)).counts.warm == 5
+
+
+async def test_a_pod_that_gets_ready_after_a_crash_ends_the_hold() -> None:
+    cluster, opt = Cluster(), pool(5, 10)
+    await cluster.look(opt)
+    for name in cluster.pods:
+        cluster.becomes(name, "Failed")
+    await cluster.look(opt)
+    cluster.sync()
+    for _ in range(3):
+        cluster.now += 2
+        await cluster.look(opt)
+        cluster.all_warm()
+    assert len(cluster.pods) == 5
+
+
+async def test_writes_with_an_unknown_outcome_are_looked_up_and_never_repeated_blindly() -> None:
+    cluster, opt = Cluster(lose_answers=True), pool(3, 3)
+    for _ in range(6):
+        with pytest.raises(TransientError):
+            await cluster.look(opt)
+        if len(cluster.pods) == 3:
+            break
+    report = await cluster.look(opt)
+    assert (len(cluster.pods), cluster.created, report.counts.starting) == (3, 3, 3)
+    assert cluster.lists >= 3
+
+
+async def test_an_api_server_that_is_down_is_waited_for() -> None:
+    cluster, opt = Cluster(down=True), pool(3, 3)
+    for _ in range(3):
+        with pytest.raises(TransientError):
+            await cluster.look(opt)
+    cluster.down = False
+    await cluster.look(opt)
+    assert len(cluster.pods) == 3
+
+
+async def test_a_cache_that_never_shows_a_deletion_is_refreshed_instead_of_trusted() -> None:
+    cluster, opt = Cluster(), pool(2, 2)
+    await cluster.look(opt)
+    cluster.all_warm()
+    name = next(iter(cluster.pods))
+    cluster.becomes(name, "Succeeded")
+    await cluster.look(opt)
+    assert cluster.deleted == [name]
+    for _ in range(10):
+        await cluster.look(opt)
+    assert (cluster.deleted, cluster.lists, cluster.created) == ([name], 0, 3)
+    cluster.now += 31
+    await cluster.look(opt)
+    assert cluster.lists == 1
+    assert (len(cluster.pods), cluster.created) == (2, 3)
+
+
+async def test_pods_of_an_earlier_optimizer_of_that_name_are_not_ours() -> None:
+    cluster, opt = Cluster(), pool(1, 2)
+    await cluster.look(opt)
+    successor = optimizer(
+        {
+            "kind": MCP_OPTIMIZER.kind,
+            "metadata": {"name": "team", "namespace": "apps", "uid": "successor"},
+            "spec": {"sandbox": {"pool": {"min": 1, "max": 2}}},
+        }
+    )
+    cluster.runner.forget(opt.key)
+    report = await cluster.look(successor)
+    assert (cluster.created, report.counts.starting, cluster.deleted) == (2, 1, [])
+
+
+async def test_a_paused_pool_is_only_counted() -> None:
+    cluster = Cluster()
+    await cluster.look(pool(2, 4))
+    cluster.all_warm()
+    cluster.becomes(next(iter(cluster.pods)), "Succeeded")
+    report = await cluster.look(pool(5, 9, paused=True))
+    assert (cluster.created, cluster.deleted, report.counts.warm) == (2, [], 1)
