@@ -47,10 +47,16 @@ class SandboxPool(Resource):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
+                "self.max == 0 || self.min > 0",
+                "min must be 1 or more, because a job takes a warm Pod and would find none: raise pool.min,"
+                " or write max: 0 to switch execute_code off",
+                field="min",
+            ),
+            rule(
                 "self.max == 0 || self.min <= self.max",
                 "min must not exceed max: lower pool.min or raise pool.max",
                 field="min",
-            )
+            ),
         )
     )
 

@@ -45,7 +45,7 @@ def release(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> s
 
 def upgrade(plane: ControlPlane, values: Values | None = None, *, chart: Path = CHART) -> str:
     """Install or upgrade without waiting: there is no node. Values of the release before are forgotten."""
-    flags = ("--create-namespace", "--wait=hookOnly", "--reset-values", "--values", "-")
+    flags = ("--create-namespace", "--reset-values", "--values", "-")
     return release(plane, "upgrade", "--install", RELEASE, str(chart), *flags, stdin=json.dumps(values or {}))
 
 

@@ -14,6 +14,7 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "with an empty spec": {},
     "scaled to zero": {"replicas": 0},
     "sandboxes off, whatever the minimum": {"sandbox": {"pool": {"max": 0}}},
+    "sandboxes off, said twice": {"sandbox": {"pool": {"min": 0, "max": 0}}},
     "a pool of one size": {"sandbox": {"pool": {"min": 20, "max": 20}}},
     "one autoscaling bound": {"autoscaling": {"enabled": True, "minReplicas": 10}},
     "CPU as a number": {"resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1500m"}}},
