@@ -18,6 +18,8 @@ from mcp_optimizer_api.job import MAX_FRAME_BYTES, pod_token, token_digest
 
 SOURCE = Path(__file__).resolve().parent.parent / "sandbox" / "src"
 POOL_KEY = b"k" * 32
+PYTHON = os.environ.get("SANDBOX_PYTHON", sys.executable)
+"""Another interpreter to test the agent with: images may have a newer Python than the developer."""
 PATIENCE = 30.0
 """Seconds until a test gives up on something that takes milliseconds."""
 LIMITS: dict[str, float] = {
@@ -172,7 +174,7 @@ def start_agent(
     pod: str = "x-sandbox-1",
     *,
     warm: bool = True,
-    python: str = sys.executable,
+    python: str = PYTHON,
     prefix: tuple[str, ...] = (),
     user: int | None = None,
     **environment: str,
