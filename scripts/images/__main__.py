@@ -67,6 +67,8 @@ def build(target: Target, engine: engines.Engine, logs: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="mcp-context-") as folder:
             content.stage(target.image, ROOT, Path(folder))
+            if not target.ref.endswith(f":{content.content_hash(target.image, ROOT, engine.base_id(target.image.base))}"):
+                raise engines.BuildFailed(f"files of {target.image.name} changed while it was being built: run it again")
             engine.build(target.image, Path(folder), target.ref, partial, log)
         partial.rename(target.archive)
     finally:
@@ -82,8 +84,12 @@ def build_all(missing: list[Target], engine: engines.Engine, cache: Path, logs: 
     with locked(cache), ThreadPoolExecutor(max_workers=2) as pool:
         for left_over in cache.glob("archives/*.partial"):
             left_over.unlink()
-        list(pool.map(lambda base: engine.prepare(base, logs / f"base-{base}.log"), wanted))
-        list(pool.map(lambda target: build(target, engine, logs), [target for target in missing if not target.archive.exists()]))
+        engine.open()
+        try:
+            list(pool.map(lambda base: engine.prepare(base, logs / f"base-{base}.log"), wanted))
+            list(pool.map(lambda target: build(target, engine, logs), [target for target in missing if not target.archive.exists()]))
+        finally:
+            engine.close()
 
 
 def prune(target: Target) -> None:
@@ -122,8 +128,6 @@ def main() -> int:
     except (engines.BuildFailed, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        engine.close()
     for target in found:
         prune(target)
     report(found, output / "images.json")

@@ -33,6 +33,9 @@ class Engine(Protocol):
     def base_id(self, base: Base) -> str:
         """Changes when an image built on this base would."""
 
+    def open(self) -> None:
+        """Before the first build, while nobody else builds in this cache."""
+
     def prepare(self, base: Base, log: Path) -> None:
         """Makes the base available."""
 
@@ -49,6 +52,9 @@ class Docker:
     def base_id(self, base: Base) -> str:
         return "docker"
 
+    def open(self) -> None:
+        return
+
     def prepare(self, base: Base, log: Path) -> None:
         return
 
@@ -64,8 +70,7 @@ class Buildah:
     """Rootless of any daemon: layers live in the user's cache, the host's package settings are mounted while building."""
 
     def __init__(self, cache: Path) -> None:
-        self._scratch = Path(tempfile.mkdtemp(prefix="mcp-images-"))
-        # Run-time state in a fresh folder: what a reboot or a killed build left behind is never trusted.
+        self._scratch = cache / "scratch"
         driver = os.environ.get("STORAGE_DRIVER", "overlay" if os.geteuid() == 0 else "vfs")
         storage = ["--root", str(cache / "storage"), "--runroot", str(self._scratch / "run"), "--storage-driver", driver]
         self._buildah = ["buildah", *storage]
@@ -73,6 +78,11 @@ class Buildah:
 
     def base_id(self, base: Base) -> str:
         return bases.base_ref(base)
+
+    def open(self) -> None:
+        # Run-time state in an empty folder: what a reboot or a killed build left behind is never trusted.
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir(mode=0o700, parents=True)
 
     def prepare(self, base: Base, log: Path) -> None:
         ref = bases.base_ref(base)

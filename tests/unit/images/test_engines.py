@@ -45,6 +45,7 @@ def test_docker_builds_the_staged_context_and_saves_the_tag(commands: list[list[
 
 def test_buildah_builds_on_the_local_base_with_the_hosts_settings_mounted(commands: list[list[str]], tmp_path: Path) -> None:
     engine = engines.Buildah(tmp_path)
+    engine.open()
     try:
         engine.build(OPERATOR, tmp_path, "localhost/x:1", tmp_path / "x.tar", tmp_path / "log")
     finally:
@@ -54,6 +55,18 @@ def test_buildah_builds_on_the_local_base_with_the_hosts_settings_mounted(comman
     assert build[build.index("--volume") + 1].endswith(":/etc/pip.conf:ro")
     assert "--pull-never" in build
     assert push[-2:] == ["sha256:feed", f"docker-archive:{tmp_path / 'x.tar'}:localhost/x:1"]
+
+
+def test_buildah_starts_without_what_a_killed_build_left_behind(tmp_path: Path) -> None:
+    left_over = tmp_path / "scratch/run/state"
+    left_over.parent.mkdir(parents=True)
+    left_over.write_text("stale")
+    engine = engines.Buildah(tmp_path)
+    assert left_over.exists(), "another process may be building: nothing is touched before it is our turn"
+    engine.open()
+    assert not left_over.exists()
+    engine.close()
+    assert not (tmp_path / "scratch").exists()
 
 
 def test_a_failed_step_shows_the_end_of_its_output(tmp_path: Path) -> None:
