@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from scripts.images import __main__ as command
-from scripts.images import engines
+from scripts.images import catalogue, content, engines
 from scripts.images.catalogue import Base, Image
 
 
@@ -46,7 +46,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "ctx/Dockerfile").write_text("FROM scratch\n")
     (tmp_path / "ctx/src/a.py").write_text("A = 1\n")
     monkeypatch.setattr(command, "ROOT", tmp_path)
-    monkeypatch.setattr(command.catalogue, "IMAGES", (IMAGE,))
+    monkeypatch.setattr(catalogue, "IMAGES", (IMAGE,))
     monkeypatch.setattr("sys.argv", ["images"])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
@@ -95,13 +95,13 @@ def test_half_an_archive_of_a_killed_build_is_removed(root: Path, monkeypatch: p
 def test_a_file_that_changes_during_the_build_fails_it(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage = command.content.stage
+    stage = content.stage
 
     def edit_while_staging(image: Image, root: Path, target: Path) -> None:
         stage(image, root, target)
         (root / "ctx/src/a.py").write_text("A = 3\n")
 
-    monkeypatch.setattr(command.content, "stage", edit_while_staging)
+    monkeypatch.setattr(content, "stage", edit_while_staging)
     assert run(monkeypatch, Recorder()) == 1
     assert "changed while it was being built" in capsys.readouterr().err
 
