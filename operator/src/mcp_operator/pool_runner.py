@@ -24,7 +24,7 @@ from .errors import ConflictError, NamespaceTerminatingError, TerminalError, Tra
 from .expectations import Expectations
 from .gather import sandbox_pods
 from .kinds import POD, Key, Manifest, key_of
-from .pool import Plan, PoolTarget, plan
+from .pool import SLOW_SECONDS, Plan, PoolTarget, plan
 from .pool_hold import FAILED_STARTS, Hold, hold_after
 from .pool_pod import PodState, PoolPod, Problem, pool_pod
 from .pool_refusal import refusal
@@ -50,6 +50,9 @@ class _Pool:
     """Uid to the time a server announced the claim."""
     finished: set[str] = field(default_factory=set)
     doubtful: bool = False
+    """The outcome of a write is unknown."""
+    warm_at: float = float("-inf")
+    """When some Pod was last seen warm."""
 
 
 class PoolRunner:
@@ -90,7 +93,10 @@ class PoolRunner:
         if not optimizer.spec.paused:
             await self._carry_out(decision, template, target, pool)
             decision = self._decide(target, pods, pool)
-        return PoolReport(verdict=pool_verdict(target, decision), counts=decision.counts, requeue_after=self._requeue(decision, pool))
+        now = self._clock()
+        pool.warm_at = now if decision.counts.warm else pool.warm_at
+        verdict = pool_verdict(target, decision, lately_warm=now - pool.warm_at < SLOW_SECONDS)
+        return PoolReport(verdict=verdict, counts=decision.counts, requeue_after=self._requeue(decision, pool))
 
     def _template(self, optimizer: Optimizer, key: bytes) -> PoolTemplate:
         return PoolTemplate(

@@ -25,8 +25,8 @@ class PoolVerdict:
     message: str
 
 
-def pool_verdict(target: PoolTarget, plan: Plan) -> PoolVerdict:
-    """Judge the pool as it is before `plan` is carried out."""
+def pool_verdict(target: PoolTarget, plan: Plan, *, lately_warm: bool = False) -> PoolVerdict:
+    """Judge the pool as `plan` found it; `lately_warm`: some Pod was warm within the last half minute."""
     counts = plan.counts
     if target.max == 0:
         return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message="execute_code is off: spec.sandbox.pool.max is 0.")
@@ -35,10 +35,11 @@ def pool_verdict(target: PoolTarget, plan: Plan) -> PoolVerdict:
         message = "Jobs are refused: spec.sandbox.pool.min is 0, so no Pod is kept warm. Set it to 1 or more."
         return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message=message)
     if plan.problem is not None and counts.warm < target.supply:
-        have = "No sandbox Pod is warm" if counts.warm == 0 else "Fewer sandbox Pods are warm than asked for"
-        return PoolVerdict(ready=counts.warm > 0, reason=plan.problem.reason, message=f"{have}. {plan.problem.message}")
-    if counts.warm > 0:
-        return PoolVerdict(ready=True, reason=Reason.POOL_AT_TARGET, message="Warm sandbox Pods are ready for jobs.")
+        have = "Fewer sandbox Pods are warm than asked for" if counts.warm or lately_warm else "No sandbox Pod is warm"
+        return PoolVerdict(ready=counts.warm > 0 or lately_warm, reason=plan.problem.reason, message=f"{have}. {plan.problem.message}")
+    if counts.warm > 0 or lately_warm:
+        message = "The pool is kept filled: every sandbox Pod that a job takes is replaced at once."
+        return PoolVerdict(ready=True, reason=Reason.POOL_AT_TARGET, message=message)
     if counts.busy > 0:
         return PoolVerdict(ready=True, reason=Reason.POOL_FILLING, message="Every sandbox Pod has a job; new ones are on their way.")
     message = UNREADY if plan.slow else "The first sandbox Pods are on their way."

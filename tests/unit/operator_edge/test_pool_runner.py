@@ -149,6 +149,21 @@ async def test_an_announcement_about_a_foreign_pod_is_ignored() -> None:
     assert cluster.deleted == []
 
 
+async def test_a_burst_that_drains_the_pool_does_not_turn_the_condition_and_a_pool_that_stays_empty_does() -> None:
+    cluster, opt = Cluster(), pool(2, 4)
+    assert not (await cluster.look(opt)).verdict.ready
+    cluster.all_warm()
+    settled = (await cluster.look(opt)).verdict
+    for name in list(cluster.pods):
+        cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod=name, uid=f"uid-{name}"))
+    report = await cluster.look(opt)
+    cluster.sync()
+    assert (report.counts.warm, report.verdict) == (0, settled)
+    assert report.requeue_after is not None and report.requeue_after <= 32
+    cluster.now += report.requeue_after
+    assert not (await cluster.look(opt)).verdict.ready
+
+
 async def test_two_api_writes_per_job() -> None:
     cluster, opt = Cluster(), pool(2, 20)
     await cluster.look(opt)
