@@ -68,7 +68,7 @@ async def test_counters_of_a_real_server_are_understood(tmp_path: Path) -> None:
         collector = Collector(http, on_event=lambda _, event: events.append(event), on_stats=heard, interval=0.1)
         collector.listen(OWNER, [Target(name="p", uid="u", address="127.0.0.1", port=management)])
         async with asyncio.timeout(60):
-            while not (reports and any(server.ready for server in federated([reports[-1]]))):
+            while not (reports and any(server.ready for server in federated([reports[-1]]))):  # noqa: ASYNC110 (the collector calls back)
                 await asyncio.sleep(0.05)
             found = await check(http, f"http://127.0.0.1:{mcp}/mcp")
         await collector.close()
