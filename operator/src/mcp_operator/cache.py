@@ -4,15 +4,18 @@ Filled by a LIST at start-up, by watch events, and by the answers to our own wri
 they get. Objects are trimmed before they are stored: managedFields alone are half of an average object.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 from mcp_optimizer_api.names import MANAGED_BY, MANAGED_BY_LABEL, OPTIMIZER_LABEL, SERVER_LABEL
 
-from .kinds import MCP_OPTIMIZER, MCP_SERVER, RESOURCES, Key, Manifest, key_of
+from .kinds import MCP_OPTIMIZER, MCP_SERVER, POD, RESOURCES, Key, Manifest, key_of
 
 OWNERS = frozenset(kind.kind for kind in RESOURCES)
 _OWNER_LABELS = {OPTIMIZER_LABEL: MCP_OPTIMIZER.kind, SERVER_LABEL: MCP_SERVER.kind}
+_SHORT = 64
 _DROPPED_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 
@@ -101,7 +104,10 @@ def controller_uid(obj: Manifest) -> str | None:
 
 
 def trimmed(obj: Manifest) -> Manifest:
-    """The object without what nobody here reads; of managedFields stays who owns spec.replicas (see apply.py)."""
+    """The object without what nobody here reads; of managedFields stays who owns spec.replicas (see apply.py).
+
+    Keys and short values are interned: a thousand objects say the same few hundred words.
+    """
     metadata = dict(obj["metadata"])
     managed = metadata.pop("managedFields", None) or ()
     holders = [
@@ -114,7 +120,18 @@ def trimmed(obj: Manifest) -> Manifest:
     annotations = metadata.get("annotations")
     if annotations and any(name in annotations for name in _DROPPED_ANNOTATIONS):
         metadata["annotations"] = {name: value for name, value in annotations.items() if name not in _DROPPED_ANNOTATIONS}
-    return {**obj, "metadata": metadata}
+    kept = {**obj, "metadata": metadata}
+    if obj["kind"] == POD.kind:
+        kept.pop("spec", None)  # a Pod's status tells all that matters, and there are many Pods
+    return cast(Manifest, _compact(kept))
+
+
+def _compact(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {sys.intern(key): _compact(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_compact(item) for item in value]
+    return sys.intern(value) if type(value) is str and len(value) <= _SHORT else value
 
 
 def _newer(old: Manifest, new: Manifest) -> bool:

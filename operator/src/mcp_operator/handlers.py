@@ -60,6 +60,8 @@ def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # the kinds and namespaces are known; fewer permissions are needed
+    settings.persistence.diffbase_storage = _NoDiffs()
+    settings.persistence.progress_storage = _NoProgress()
     settings.watching.chunk_size = 500
     settings.watching.server_timeout = 300
     settings.queueing.idle_timeout = 0.1
@@ -73,3 +75,35 @@ def _settings() -> kopf.OperatorSettings:
         if kind.field_selector:
             settings.watching.field_selectors[where] = kind.field_selector
     return settings
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """No annotation with the last handled state. Computing one copies every object deeply, most of kopf's cost per event."""
+
+    def build(self, *, body: Any, extra_fields: Any = None) -> Any:
+        return {}
+
+    def fetch(self, *, body: Any) -> Any:
+        return None
+
+    def store(self, *, body: Any, patch: Any, essence: Any) -> None:
+        return
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """No annotations with handlers' progress: the work queue remembers, and a restart looks at everything anyway."""
+
+    def fetch(self, *, key: Any, body: Any) -> Any:
+        return None
+
+    def store(self, *, key: Any, record: Any, body: Any, patch: Any) -> None:
+        return
+
+    def purge(self, *, key: Any, body: Any, patch: Any) -> None:
+        return
+
+    def touch(self, *, body: Any, patch: Any, value: Any) -> None:
+        return
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence

@@ -1,11 +1,14 @@
 """Prometheus metrics of the operator. docs/reference/metrics.md lists them; a test compares the two."""
 
 import time
-from collections.abc import Callable
+from collections import Counter as Counting
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from .kinds import RESOURCES, Manifest
 
 
 class Metrics:
@@ -35,7 +38,22 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
 
+    def count_managed(self, resources: Iterable[Manifest]) -> None:
+        """Count resources by kind and by what their Ready condition says."""
+        states = Counting((obj["kind"], _ready(obj)) for obj in resources)
+        self.managed.clear()
+        for kind in RESOURCES:
+            for state in ("ready", "not_ready", "unknown"):
+                self.managed.labels(kind.kind, state).set(states[kind.kind, state])
+
     def saw_event(self, kind: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Restart the age of the last event of a kind."""
         now = clock()
         self.watch_age.labels(kind).set_function(lambda: clock() - now)
+
+
+def _ready(obj: Manifest) -> str:
+    for condition in (obj.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "Ready":
+            return {"True": "ready", "False": "not_ready"}.get(condition.get("status"), "unknown")
+    return "unknown"

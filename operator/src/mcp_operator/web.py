@@ -12,8 +12,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 class Endpoints:
     """Two small sites in the operator's own loop: a loop that hangs fails its probe."""
 
-    def __init__(self, registry: CollectorRegistry, problem: Callable[[], str | None]) -> None:
+    def __init__(self, registry: CollectorRegistry, *, count: Callable[[], None], problem: Callable[[], str | None]) -> None:
         self._registry = registry
+        self._count = count
         self._problem = problem
         self._runners: list[web.AppRunner] = []
         self.ports: list[int] = []
@@ -28,7 +29,8 @@ class Endpoints:
             site = web.TCPSite(runner, port=port)
             await site.start()
             self._runners.append(runner)
-            self.ports.append(runner.addresses[0][1])
+            # With port 0 each address family gets a port of its own; IPv4 is named first.
+            self.ports.append(sorted(runner.addresses, key=len)[0][1])
 
     async def stop(self) -> None:
         """Close both."""
@@ -37,6 +39,7 @@ class Endpoints:
         self._runners.clear()
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        self._count()
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _health(self, request: web.Request) -> web.Response:

@@ -11,9 +11,11 @@ from typing import Any
 from mcp_optimizer_api.base import Resource
 from mcp_optimizer_api.optimizer import MCPOptimizerStatus
 from mcp_optimizer_api.server import MCPServerStatus
-from mcp_optimizer_api.status import Condition, ConditionType
+from mcp_optimizer_api.status import Condition, ConditionType, Reason
 
 SETTLE_SECONDS = 1.0
+FIRST_SECONDS = 5.0
+"""For a new object whose Pods do not even exist yet: without them there is nothing to say but that."""
 METRICS_SECONDS = 30.0
 _MOVING = ("metrics", "sandboxes")
 _OURS = frozenset(kind.value for kind in ConditionType)
@@ -25,6 +27,7 @@ class Urgency(Enum):
     NONE = None
     AT_ONCE = 0.0
     SETTLED = SETTLE_SECONDS
+    BORN = FIRST_SECONDS
     EVENTUALLY = METRICS_SECONDS
 
 
@@ -33,7 +36,7 @@ def urgency(old: Resource, new: Resource) -> Urgency:
     assert isinstance(old, MCPOptimizerStatus | MCPServerStatus) and isinstance(new, MCPOptimizerStatus | MCPServerStatus)
     before, after = _by_type(old.conditions), _by_type(new.conditions)
     if not before:
-        return Urgency.SETTLED if _unremarkable(after) else Urgency.AT_ONCE
+        return _first(new, after)
     if {name: c.status for name, c in before.items()} != {name: c.status for name, c in after.items()}:
         return Urgency.AT_ONCE
     ready = ConditionType.READY.value
@@ -44,9 +47,11 @@ def urgency(old: Resource, new: Resource) -> Urgency:
     return Urgency.NONE if _whole(old, before) == _whole(new, after) else Urgency.EVENTUALLY
 
 
-def _unremarkable(conditions: dict[str, Condition]) -> bool:
-    """Nothing to tell yet but "working on it"."""
-    return conditions[ConditionType.READY.value].status != "True" and conditions[ConditionType.STALLED.value].status == "False"
+def _first(status: MCPOptimizerStatus | MCPServerStatus, conditions: dict[str, Condition]) -> Urgency:
+    """The first status is worth a moment's patience, unless it has something to tell."""
+    if conditions[ConditionType.READY.value].reason != Reason.PROGRESSING.value:
+        return Urgency.AT_ONCE
+    return Urgency.BORN if status.selector is not None and status.replicas == 0 else Urgency.SETTLED
 
 
 def _by_type(conditions: Sequence[Condition]) -> dict[str, Condition]:

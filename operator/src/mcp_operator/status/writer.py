@@ -7,7 +7,7 @@ from mcp_operator.errors import ConflictError, NotFoundError
 from mcp_operator.kinds import BY_NAME, Key, Manifest, key_of
 from mcp_optimizer_api.base import Resource
 
-from .urgency import METRICS_SECONDS, SETTLE_SECONDS, Urgency, urgency
+from .urgency import FIRST_SECONDS, METRICS_SECONDS, SETTLE_SECONDS, Urgency, urgency
 
 MANAGER = "mcp-operator-status"
 
@@ -58,7 +58,7 @@ class StatusWriter:
         since = self._stale_since.setdefault(key, now)
         if how is Urgency.AT_ONCE:
             return 0.0
-        due = since + SETTLE_SECONDS
+        due = since + (FIRST_SECONDS if how is Urgency.BORN else SETTLE_SECONDS)
         if how is Urgency.EVENTUALLY:
             due = max(due, self._written.get(key, self._started) + METRICS_SECONDS)
         return max(0.0, due - now)
