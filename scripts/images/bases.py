@@ -9,7 +9,8 @@ from pathlib import Path
 
 from scripts.images.catalogue import Base
 
-SUITE = "bookworm"
+# The reference server of the protocol needs a newer node than bookworm has: its initialize fails on 18.
+SUITES: dict[Base, str] = {"python": "bookworm", "node": "trixie"}
 PACKAGES: dict[Base, tuple[str, ...]] = {
     "python": ("python3", "python3-venv", "ca-certificates"),
     "node": ("nodejs", "ca-certificates"),
@@ -26,7 +27,7 @@ DOCKERFILE = 'FROM scratch\nADD base.tar /\nCMD ["/bin/sh"]\n'
 
 def bootstrap_command(base: Base, target: Path) -> list[str]:
     """Makes the root file system as a tar archive."""
-    return ["mmdebstrap", *OPTIONS, f"--include={','.join(PACKAGES[base])}", SUITE, str(target)]
+    return ["mmdebstrap", *OPTIONS, f"--include={','.join(PACKAGES[base])}", SUITES[base], str(target)]
 
 
 def base_ref(base: Base) -> str:
