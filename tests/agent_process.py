@@ -52,6 +52,7 @@ class AgentProcess:
     health_port: int
     log: list[dict[str, Any]] = field(default_factory=list)
     links: "list[Link]" = field(default_factory=list)
+    follower: threading.Thread | None = None
 
     @property
     def token(self) -> str:
@@ -94,6 +95,10 @@ class AgentProcess:
             link.sock.close()
         self.process.kill()
         self.process.wait()
+        if self.follower is not None:
+            self.follower.join(PATIENCE)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
 
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -202,7 +207,8 @@ def start_agent(
     while not log or log[-1]["event"] not in ("listening", "bad settings"):
         log.append(json.loads(next(lines)))
     agent = AgentProcess(process, pod, int(log[-1].get("port", 0)), int(log[-1].get("healthPort", 0)), log)
-    threading.Thread(target=_follow, args=(lines, log), daemon=True).start()
+    agent.follower = threading.Thread(target=_follow, args=(lines, log), daemon=True)
+    agent.follower.start()
     if warm:
         until("the agent to be warm", lambda: agent.ready()[0] == 200)
     return agent

@@ -1,4 +1,4 @@
-"""Kernel settings around the job. Each is one more hurdle; what each does not cover is written in docs/decisions/sandbox-agent.md."""
+"""Kernel settings around the job. Each is one more hurdle; what each does not cover is written in docs/decisions/0006-what-confines-a-job.md."""
 
 import ctypes
 import math

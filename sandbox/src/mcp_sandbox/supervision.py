@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .census import Census
 from .frames import MAX_DEPTH, FrameError, decode, encode, frame_of, too_deep
 from .memory import oom_kills
 from .output import OutputPump
@@ -39,6 +40,7 @@ class RunningJob:
         self._oom_kills = oom_kills()
         self._exit_code: int | None = None
         limit = request.limits.max_output_bytes
+        self._census = Census(request.limits.max_processes, self._too_many_processes)
         self._stdout = OutputPump(worker.stdout, limit, lambda text: self._print("stdout", text))
         self._stderr = OutputPump(worker.stderr, limit, lambda text: self._print("stderr", text))
 
@@ -48,6 +50,7 @@ class RunningJob:
         self._channel.send(start_frame(self._request))
         self._stdout.start()
         self._stderr.start()
+        self._census.start()
         asyncio.get_running_loop().call_later(self._request.limits.timeout_seconds, self._time_is_up)
 
     def from_owner(self, body: bytes) -> None:
@@ -103,6 +106,7 @@ class RunningJob:
         """Nobody waits for the result any more."""
         if not self._ending:
             self._ending = True
+            self._census.stop()
             kill_group(self._worker.pid)
             kill_all_others()
             self._finished(UNDELIVERED)
@@ -122,10 +126,14 @@ class RunningJob:
             "timeout", f"the job did not finish within {seconds:g} seconds and was killed: do less, or raise spec.sandbox.timeoutSeconds"
         )
 
+    def _too_many_processes(self, count: int) -> None:
+        self.fail("killed", f"the job had {count} processes, the limit is {self._request.limits.max_processes}: start fewer at once")
+
     def _end(self, outcome: dict[str, Any]) -> None:
         if self._ending:
             return
         self._ending = True
+        self._census.stop()
         kill_group(self._worker.pid)
         self._stdout.finish()
         self._stderr.finish()

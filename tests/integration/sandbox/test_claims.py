@@ -97,8 +97,6 @@ def kubelet(bare_control_plane: ControlPlane, namespace: str, tmp_path: Path) ->
     yield node
     for agent in node.agents.values():
         agent.kill()
-        assert agent.process.stderr is not None
-        agent.process.stderr.close()
 
 
 @pytest_asyncio.fixture

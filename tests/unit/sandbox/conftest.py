@@ -20,8 +20,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., AgentProcess]]:
     yield one
     for agent in agents:
         agent.kill()
-        assert agent.process.stderr is not None
-        agent.process.stderr.close()
 
 
 @pytest.fixture

@@ -155,16 +155,32 @@ out
 
 
 def test_as_pid_1_the_agent_survives_a_job_that_kills_everything(start: Start) -> None:
+    agent = as_pid_1(start)
+    run = agent.run("import os\nif os.fork() == 0:\n    os.setsid()\n    os.kill(1, 9)\n    os.kill(-1, 9)\nimport time\ntime.sleep(600)")
+    assert (run.kind, "signal 9" in run.message) == ("killed", True)
+    assert agent.wait() == 0
+
+
+def test_as_pid_1_the_agent_ends_a_job_with_too_many_processes_where_the_kernel_does_not(start: Start) -> None:
+    code = "import os, time\nfor _ in range(30):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(600)\ntime.sleep(600)"
+    run = as_pid_1(start).run(code, maxProcesses=20)
+    assert (run.kind, "the limit is 20" in run.message) == ("killed", True)
+
+
+def test_as_pid_1_the_agent_lets_a_job_have_the_processes_it_may(start: Start) -> None:
+    code = "import os, time\nfor _ in range(19):\n    if os.fork() == 0:\n        time.sleep(600)\ntime.sleep(0.5)\n'done'"
+    assert as_pid_1(start).run(code, maxProcesses=20).result["value"] == "done"
+
+
+def as_pid_1(start: Start) -> AgentProcess:
+    """An agent as root in a process namespace of its own, as in its Pod; root has no process limit from the kernel."""
     if (
         os.getuid() != 0
         or shutil.which("unshare") is None
         or subprocess.run(["unshare", "--pid", "--fork", "true"], check=False).returncode
     ):
         pytest.skip("needs root and unshare for a process namespace of its own")
-    agent = start(prefix=("unshare", "--pid", "--fork", "--mount-proc", "--kill-child"))
-    run = agent.run("import os\nif os.fork() == 0:\n    os.setsid()\n    os.kill(1, 9)\n    os.kill(-1, 9)\nimport time\ntime.sleep(600)")
-    assert (run.kind, "signal 9" in run.message) == ("killed", True)
-    assert agent.wait() == 0
+    return start(prefix=("unshare", "--pid", "--fork", "--mount-proc", "--kill-child"))
 
 
 def as_plain_user(start: Start) -> AgentProcess:

@@ -93,8 +93,6 @@ def spawn(watch: FakeWatch, tmp_path: Path) -> Iterator[Callable[..., AgentProce
     yield one
     for agent in agents:
         agent.kill()
-        assert agent.process.stderr is not None
-        agent.process.stderr.close()
 
 
 async def eventually(check: Callable[[], Any]) -> None:

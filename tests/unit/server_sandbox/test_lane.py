@@ -1,6 +1,7 @@
 """Jobs through the lane, in real agents: the good way, and every way a Pod or a caller can fail."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -183,6 +184,17 @@ async def test_a_pod_killed_for_memory_says_so(lane: PodLane, spawn: Spawn, watc
     job = run(lane, "call('a.b')\nimport time\ntime.sleep(600)", on_call=on_call)
     await started.wait()
     agent.kill()
+    watch.tell("changed", manifest("a", agent.port, ready=False, terminated="OOMKilled"))
+    outcome = await job
+    assert outcome.error is not None
+    assert outcome.error.kind == "memory"
+
+
+async def test_a_pod_that_went_without_closing_its_connection_is_noticed(lane: PodLane, spawn: Spawn, watch: FakeWatch) -> None:
+    agent = spawn("a")
+    job = run(lane, "import time\ntime.sleep(600)")
+    await eventually(lambda: lane.stats().busy == 1)
+    agent.process.send_signal(signal.SIGSTOP)  # silent, as a Pod whose node is gone
     watch.tell("changed", manifest("a", agent.port, ready=False, terminated="OOMKilled"))
     outcome = await job
     assert outcome.error is not None

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 END_REASON_SECONDS = 2.0
 """How long a lost job waits for the watch to tell what became of its Pod."""
+LAST_WORDS_SECONDS = 1.0
+"""How long what a Pod sent before its end may be under way."""
 
 
 class Watcher(Protocol):
@@ -139,12 +141,14 @@ class PodLane:
         self._totals.jobs += 1
         self._busy += 1
         self._announcements.tell(SandboxEvent(type="claimed", pod=pod.name, uid=pod.uid))
+        vigil = asyncio.create_task(self._hang_up_after_the_end(pod, wire))
         try:
             outcome = await Conversation(wire, limits, on_call, progress).run()
         except BaseException:
             self._totals.failed += 1
             raise
         finally:
+            vigil.cancel()
             self._busy -= 1
             self._announcements.tell(SandboxEvent(type="finished", pod=pod.name, uid=pod.uid))
         if outcome.error is not None and outcome.error.kind == "lost":
@@ -199,6 +203,12 @@ class PodLane:
         """Made by our operator for our pool: the digest proves the pool's key, the owner is a second look."""
         owned = self._watched is not None and pod.owner_uid == self._watched.owner_uid
         return owned and self._key.fits(pod.name, pod.token_digest)
+
+    async def _hang_up_after_the_end(self, pod: SandboxPod, wire: Wire) -> None:
+        """A Pod that is gone may leave its connection open for ever: hang up when the watch says so and nothing more can be on its way."""
+        if await self._pool.end_of(pod, None):
+            await asyncio.sleep(LAST_WORDS_SECONDS)
+            wire.close()
 
     async def _explain_loss(self, outcome: JobOutcome, error: JobError, pod: SandboxPod) -> JobOutcome:
         reason = await self._pool.end_of(pod, END_REASON_SECONDS)

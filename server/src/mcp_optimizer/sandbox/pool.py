@@ -83,8 +83,8 @@ class WarmPool:
         self._penalties[pod.uid] = self._clock() + PENALTY_SECONDS
         self._taken.discard(pod.uid)
 
-    async def end_of(self, pod: SandboxPod, seconds: float) -> str:
-        """Why a Pod ended, if the watch tells within `seconds`; empty otherwise."""
+    async def end_of(self, pod: SandboxPod, seconds: float | None) -> str:
+        """Why a Pod ended, if the watch tells within `seconds` (None: whenever it does); empty otherwise."""
         if pod.uid in self._ended:
             return self._ended[pod.uid]
         future = self._asked.setdefault(pod.uid, asyncio.get_running_loop().create_future())
