@@ -5,7 +5,7 @@ themselves after each restart, and lose what failed (docs/decisions). Every even
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -29,7 +29,15 @@ async def watch(settings: Settings, client: Client, event: Event, stop: Callable
         await stop()
 
     namespaces = settings.watch_namespaces
-    await kopf.operator(registry=registry, settings=_settings(), standalone=True, clusterwide=not namespaces, namespaces=list(namespaces))
+    await kopf.operator(
+        registry=registry,
+        settings=_settings(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=list(namespaces),
+        # Unused without peering, but kopf would ask for the name of our user, and a numeric USER has none.
+        identity=cast(Any, settings.pod_name),
+    )
 
 
 def _subscribe(registry: kopf.OperatorRegistry, kind: Kind, event: Event) -> None:
