@@ -30,15 +30,5 @@
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [mcp-sandbox-keys]
-  verbs: [get, list, watch, create, patch, delete]
-- apiGroups: [events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
-{{- end -}}
-
-{{/* What only a cluster-wide installation may do in addition. */}}
-{{- define "mcp-operator.clusterRules" -}}
-- apiGroups: [node.k8s.io]
-  resources: [runtimeclasses]
-  verbs: [get]
+  verbs: [get, list, watch, create, patch]
 {{- end -}}

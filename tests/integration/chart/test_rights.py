@@ -104,7 +104,6 @@ def test_a_cluster_wide_installation_serves_every_namespace(install: Callable[..
     for where in (namespace, elsewhere):
         assert operator.may("patch", "deployments.apps", namespace=where)
         assert operator.may("patch", "mcpservers.mcp.optimizer.dev/status", namespace=where)
-    assert operator.may("get", "runtimeclasses.node.k8s.io", namespace=namespace)
 
 
 def test_a_namespaced_installation_serves_its_namespaces_only(install: Callable[..., Account], namespace: str, elsewhere: str) -> None:
@@ -152,6 +151,8 @@ def test_the_role_of_the_server_pods_can_be_granted_and_nothing_wider(install: C
         ("create", "jobs.batch"),
         ("delete", "leases.coordination.k8s.io:mcp-operator"),
         ("update", "leases.coordination.k8s.io:other"),
+        ("delete", "secrets:mcp-sandbox-keys"),
+        ("get", "runtimeclasses.node.k8s.io"),
     ],
 )
 def test_the_operator_may_not(verb: str, resource: str, install: Callable[..., Account], namespace: str) -> None:

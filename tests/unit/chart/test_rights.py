@@ -92,18 +92,18 @@ def test_every_binding_gives_an_existing_role_to_the_operators_account(case: str
         assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "mcp-system"}]
 
 
-def test_a_namespaced_installation_has_the_same_rights_in_each_namespace_but_the_cluster_scoped_one() -> None:
+def test_a_namespaced_installation_has_the_same_rights_in_each_namespace() -> None:
     here = [role for role in roles({"watchNamespaces": ["a", "b"]}) if role["metadata"]["namespace"] in ("a", "b")]
     assert len(here) == 2
     for role in here:
-        assert grants(operator_rules()) - grants(role["rules"]) == {("node.k8s.io", "runtimeclasses", "", ("get",))}
+        assert grants(role["rules"]) == grants(operator_rules())
 
 
 def test_the_page_lists_exactly_what_is_granted() -> None:
-    assert documented("In each namespace it serves") | documented("Cluster-wide installation only") == grants(operator_rules())
+    assert documented("In each namespace it serves") == grants(operator_rules())
     (lease,) = [role for role in roles() if role["metadata"]["name"] == "mcp-operator-lease"]
     assert documented("In its own namespace") == grants(lease["rules"])
-    assert len(grants(operator_rules())) > 15
+    assert len(grants(operator_rules())) > 10
 
 
 def test_every_group_on_the_page_is_spelled_as_a_group() -> None:
@@ -128,7 +128,8 @@ def test_every_kind_the_operator_applies_may_be_applied_and_deleted() -> None:
 
     for kind in APPLIED:
         name = (kind.field_selector or "").removeprefix("metadata.name=")
-        for verb in ("create", "patch", "delete"):
+        # A named Secret is shared by all resources of its namespace: garbage collection removes it with the last one.
+        for verb in ("create", "patch") if name else ("create", "patch", "delete"):
             assert allows(kind.group, kind.plural, verb, name), f"{verb} {kind.plural}"
     assert allows("", POD.plural, "create")
     assert allows("", POD.plural, "delete")
