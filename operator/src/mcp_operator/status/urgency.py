@@ -14,7 +14,7 @@ from mcp_optimizer_api.server import MCPServerStatus
 from mcp_optimizer_api.status import Condition, ConditionType, Reason
 
 SETTLE_SECONDS = 1.0
-FIRST_SECONDS = 5.0
+FIRST_SECONDS = 10.0
 """For a new object whose Pods do not even exist yet: without them there is nothing to say but that."""
 METRICS_SECONDS = 30.0
 _MOVING = ("metrics", "sandboxes")
