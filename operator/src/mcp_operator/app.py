@@ -119,7 +119,7 @@ async def main(settings: Settings, *, host: str) -> None:
     client = Client(await load_configuration(), metrics, version=version("mcp-operator"))
     lease = Lease(client, namespace=settings.namespace, identity=f"{settings.pod_name}_{host}")
     # Each server Pod holds a stream of events open: the number of connections is theirs, not ours to limit.
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()) as http:
         app = App(settings, client, http, metrics)
         endpoints = Endpoints(metrics.registry, count=app.count, problem=app.problem)
         await endpoints.start(metrics_port=settings.metrics_port, health_port=settings.health_port)

@@ -13,7 +13,7 @@ from typing import Final
 from mcp_optimizer_api.optimizer import SandboxCounts
 
 from .desired.sandbox_pod import idle_seconds
-from .pool_hold import Hold
+from .pool_hold import FAILED_STARTS, Hold
 from .pool_pod import PodState, PoolPod, Problem
 
 MAX_CREATIONS: Final = 50
@@ -185,7 +185,8 @@ def _allowed(census: _Census, hold: Hold | None, now: float) -> int:
         return 0
     if hold is None:
         return MAX_CREATIONS
-    return 0 if now < hold.until or census.starting or census.pending else 1
+    under_trial = hold.reason in FAILED_STARTS and (census.starting or census.pending)
+    return 0 if now < hold.until or under_trial else 1
 
 
 def _problem(census: _Census, hold: Hold | None) -> Problem | None:

@@ -167,6 +167,12 @@ def test_a_hold_stops_creations_until_it_ends_and_then_allows_one_try() -> None:
     assert (held.create, held.requeue_after) == (0, 7.0)
     assert pool_verdict(TARGET, held).reason == Reason.QUOTA_EXCEEDED
     assert decide([], hold=hold, now=NOW + 7).create == 1
+    assert decide(starting(1), hold=hold, now=NOW + 7).create == 1
+
+
+def test_after_a_failed_start_the_next_pod_is_tried_when_the_one_before_has_shown_what_it_can() -> None:
+    hold = Hold(since=NOW, until=NOW + 7, failures=3, reason=Reason.CRASH_LOOP, message="ends")
+    assert decide([], hold=hold, now=NOW + 7).create == 1
     assert decide(starting(1), hold=hold, now=NOW + 7).create == 0
     assert decide([], hold=hold, now=NOW + 7, creations=["x"]).create == 0
 
