@@ -18,6 +18,8 @@ PACKAGES: dict[Base, tuple[str, ...]] = {
 # Documentation and translations are a fifth of a minimal Debian.
 OPTIONS = (
     "--variant=minbase",
+    # Merges /usr from the start; the package that would do it later brings all of Perl, a quarter of the image.
+    "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/doc/*",

@@ -82,7 +82,7 @@ def entry(family: str, name: str, tool: Row, parameters: Row) -> Entry:
 def read(family: str) -> dict[str, Any]:
     """A family file."""
     with (FOLDER / f"{family}.yaml").open("rb") as source:
-        content: dict[str, Any] = plain(yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        content: dict[str, Any] = plain(yaml.load(source, Loader=yaml.CSafeLoader))
     return content
 
 
