@@ -171,7 +171,7 @@ async def _decoded(data: bytes) -> Message:
 
 
 async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The data of each server-sent event that has any."""
+    """The data of each server-sent event that has any: resumable streams open with an event that only carries an id."""
     parts: list[bytes] = []
     data: list[bytes] = []
     async for chunk in chunks:
@@ -184,10 +184,11 @@ async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         for line in (raw.removesuffix(b"\r") for raw in lines):
             if line.startswith(b"data:"):
                 data.append(line[5:].removeprefix(b" "))
-            elif not line and data:
-                yield b"\n".join(data)
+            elif not line:
+                if any(data):
+                    yield b"\n".join(data)
                 data = []
-    if data:
+    if any(data):
         yield b"\n".join(data)
 
 

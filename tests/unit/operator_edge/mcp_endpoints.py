@@ -97,7 +97,7 @@ class Legacy:
         await response.prepare(http)
         noise = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "working"}}
         text = json.dumps(message, indent=1).replace("\n", "\r\ndata: ")
-        body = f": hello\r\n\r\nevent: message\r\ndata: {json.dumps(noise)}\r\n\r\nid: 7\r\ndata: {text}\r\n\r\n".encode()
+        body = f": hello\r\n\r\nid: 6\r\ndata: \r\n\r\nevent: message\r\ndata: {json.dumps(noise)}\r\n\r\nid: 7\r\ndata: {text}\r\n\r\n".encode()
         for start in range(0, len(body), 100):
             await response.write(body[start : start + 100])
         # Stays open, as servers do that may have more to say: the client must not wait for the end.
