@@ -26,7 +26,7 @@ def bare_control_plane() -> Iterator[ControlPlane]:
 def control_plane(bare_control_plane: ControlPlane) -> ControlPlane:
     """A control plane that serves our resources."""
     bare_control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHECKOUT / "crds"))
-    bare_control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CHECKOUT / "crds"))
+    bare_control_plane.kubectl("wait", "--for=condition=Established", "--timeout=180s", "-f", str(CHECKOUT / "crds"))
     return bare_control_plane
 
 

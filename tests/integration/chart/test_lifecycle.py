@@ -36,7 +36,7 @@ def without_release(plane: ControlPlane) -> Iterator[None]:
     """No release and no CRD after each test."""
     yield
     release(plane, "uninstall", RELEASE, "--ignore-not-found")
-    plane.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--timeout=60s")
+    plane.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--timeout=240s")
 
 
 def release(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> str:
@@ -64,7 +64,7 @@ def test_an_installation_serves_the_resources_and_says_what_to_do_next(plane: Co
     notes = upgrade(plane)
     assert f"helm test {RELEASE}" in notes
     assert "kind: MCPOptimizer" in notes
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *CRDS)
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=180s", "crd", *CRDS)
     assert plane.create("default", manifest("MCPOptimizer", None))["spec"]["replicas"] == 1
 
 
@@ -94,7 +94,7 @@ def test_an_upgrade_brings_new_fields(plane: ControlPlane, tmp_path: Path) -> No
     del spec["search"]
     path.write_text("# Older.\n" + yaml.safe_dump(definition, sort_keys=False))
     upgrade(plane, chart=older)
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *CRDS)
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=180s", "crd", *CRDS)
     assert "search" not in plane.create("default", manifest("MCPOptimizer", None))["spec"]
     upgrade(plane)
     plane.eventually(lambda: stored(plane, "mcpo", "case", "-n", "default")["spec"].get("search") == {"limit": 8})
@@ -102,7 +102,7 @@ def test_an_upgrade_brings_new_fields(plane: ControlPlane, tmp_path: Path) -> No
 
 def test_an_uninstall_keeps_the_resources_and_a_new_installation_takes_them_over(plane: ControlPlane) -> None:
     upgrade(plane)
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *CRDS)
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=180s", "crd", *CRDS)
     uid = plane.create("default", manifest("MCPServer", {"image": "nginx"}))["metadata"]["uid"]
     release(plane, "uninstall", RELEASE)
     assert stored(plane, "deployments,roles,services", "-n", NAMESPACE)["items"] == []
