@@ -12,6 +12,8 @@ from scripts.images import bases, host
 from scripts.images.catalogue import Base, Image
 
 NEEDED = ("buildah", "mmdebstrap")
+# Layers of earlier builds make the next one fast; beyond this many they are only old.
+MAX_LAYERS = 300
 
 
 class BuildFailed(Exception):
@@ -83,6 +85,10 @@ class Buildah:
         # Run-time state in an empty folder: what a reboot or a killed build left behind is never trusted.
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir(mode=0o700, parents=True)
+        layers = subprocess.run([*self._buildah, "images", "--all", "--quiet"], capture_output=True, text=True, check=False).stdout.split()
+        if len(layers) > MAX_LAYERS:
+            # Everything without a name: the bases have one and stay.
+            subprocess.run([*self._buildah, "rmi", "--prune", "--force"], capture_output=True, check=False)
 
     def prepare(self, base: Base, log: Path) -> None:
         ref = bases.base_ref(base)

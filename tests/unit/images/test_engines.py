@@ -8,6 +8,14 @@ from scripts.images import bases, catalogue, engines, host
 OPERATOR = catalogue.named(["mcp-operator"])[0]
 
 
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A buildah that writes down how it is called; the real one may not be installed where these tests run."""
+    program = folder / "buildah"
+    program.write_text(f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Records the commands instead of running them."""
@@ -43,7 +51,10 @@ def test_docker_builds_the_staged_context_and_saves_the_tag(commands: list[list[
     ]
 
 
-def test_buildah_builds_on_the_local_base_with_the_hosts_settings_mounted(commands: list[list[str]], tmp_path: Path) -> None:
+def test_buildah_builds_on_the_local_base_with_the_hosts_settings_mounted(
+    commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, monkeypatch, "")
     engine = engines.Buildah(tmp_path)
     engine.open()
     try:
@@ -57,7 +68,8 @@ def test_buildah_builds_on_the_local_base_with_the_hosts_settings_mounted(comman
     assert push[-2:] == ["sha256:feed", f"docker-archive:{tmp_path / 'x.tar'}:localhost/x:1"]
 
 
-def test_buildah_starts_without_what_a_killed_build_left_behind(tmp_path: Path) -> None:
+def test_buildah_starts_without_what_a_killed_build_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(tmp_path, monkeypatch, "")
     left_over = tmp_path / "scratch/run/state"
     left_over.parent.mkdir(parents=True)
     left_over.write_text("stale")
@@ -67,6 +79,13 @@ def test_buildah_starts_without_what_a_killed_build_left_behind(tmp_path: Path) 
     assert not left_over.exists()
     engine.close()
     assert not (tmp_path / "scratch").exists()
+
+
+@pytest.mark.parametrize(("layers", "pruned"), [(3, False), (engines.MAX_LAYERS + 1, True)])
+def test_layers_of_old_builds_do_not_pile_up_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: int, pruned: bool) -> None:
+    stand_in(tmp_path, monkeypatch, f'case "$*" in *images*) seq {layers};; esac')
+    engines.Buildah(tmp_path).open()
+    assert ("rmi --prune" in (tmp_path / "calls").read_text()) is pruned
 
 
 def test_a_failed_step_shows_the_end_of_its_output(tmp_path: Path) -> None:
