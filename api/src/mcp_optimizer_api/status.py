@@ -52,9 +52,9 @@ class Reason(StrEnum):
     AUTOSCALING_DISABLED = "AutoscalingDisabled"  # spec.autoscaling.enabled is false.
     SCALING_ACTIVE = "ScalingActive"  # The autoscaler reads its metric and acts on it.
     SCALING_INACTIVE = "ScalingInactive"  # The autoscaler cannot act; the message is its own.
-    SANDBOX_DISABLED = "SandboxDisabled"  # spec.sandbox.pool.max is 0.
-    POOL_AT_TARGET = "PoolAtTarget"  # As many warm sandbox Pods as asked for are ready.
-    POOL_FILLING = "PoolFilling"  # Warm sandbox Pods are on their way.
+    SANDBOX_DISABLED = "SandboxDisabled"  # No sandbox is kept: spec.sandbox.pool.max is 0, or spec.mode is mcp_only.
+    POOL_AT_TARGET = "PoolAtTarget"  # Warm sandbox Pods are kept; each one that a job takes is replaced.
+    POOL_FILLING = "PoolFilling"  # No sandbox Pod is warm, or has been for half a minute; new ones are on their way.
     RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"  # spec.sandbox.runtimeClassName names no RuntimeClass of the cluster.
     POLICY_APPLIED = "PolicyApplied"  # NetworkPolicies are in place; the cluster's network plugin enforces them.
     POLICY_DISABLED = "PolicyDisabled"  # spec.networkPolicy.enabled is false.

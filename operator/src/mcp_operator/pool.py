@@ -39,11 +39,13 @@ class PoolTarget:
     template_hash: str
     job_seconds: int
     paused: bool = False
+    off: str | None = None
+    """Why no sandbox is kept at all; None when some are."""
 
     @property
     def supply(self) -> int:
         """Warm Pods wanted."""
-        return min(self.min, self.max)
+        return 0 if self.off is not None else min(self.min, self.max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,7 @@ def plan(
     counts = _counts(target, census)
     if target.paused:
         return Plan(counts=counts)
-    if target.max == 0:
+    if target.off is not None:
         # Jobs under way end by themselves, within their time limit.
         return Plan(counts=counts, delete=tuple(pod for pod in known if not pod.deleting and pod not in census.busy))
     problem = _problem(census, hold)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.stats import SandboxEvent
 from mcp_optimizer_api.status import Reason
 
@@ -218,7 +219,16 @@ def _target(optimizer: Optimizer, template: PoolTemplate) -> PoolTarget:
         template_hash=template.hash,
         job_seconds=sandbox.timeout_seconds,
         paused=optimizer.spec.paused,
+        off=_off(optimizer.spec),
     )
+
+
+def _off(spec: MCPOptimizerSpec) -> str | None:
+    if spec.sandbox.pool.max == 0:
+        return "execute_code is off: spec.sandbox.pool.max is 0."
+    if spec.mode == "mcp_only":
+        return "No sandbox is kept: spec.mode is mcp_only, which offers the tools themselves and no execute_code."
+    return None
 
 
 def _failed_start(pod: PoolPod) -> Problem:

@@ -28,8 +28,8 @@ class PoolVerdict:
 def pool_verdict(target: PoolTarget, plan: Plan, *, lately_warm: bool = False) -> PoolVerdict:
     """Judge the pool as `plan` found it; `lately_warm`: some Pod was warm within the last half minute."""
     counts = plan.counts
-    if target.max == 0:
-        return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message="execute_code is off: spec.sandbox.pool.max is 0.")
+    if target.off is not None:
+        return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message=target.off)
     if target.min == 0:
         # Jobs take warm Pods only: a job that waited for a Pod to be made on demand would wait longer than it may.
         message = "Jobs are refused: spec.sandbox.pool.min is 0, so no Pod is kept warm. Set it to 1 or more."

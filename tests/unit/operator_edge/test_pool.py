@@ -177,8 +177,8 @@ def test_after_a_failed_start_the_next_pod_is_tried_when_the_one_before_has_show
     assert decide([], hold=hold, now=NOW + 7, creations=["x"]).create == 0
 
 
-def test_a_maximum_of_zero_removes_every_pod_but_those_with_a_job() -> None:
-    off = replace(TARGET, max=0)
+def test_a_pool_that_is_switched_off_removes_every_pod_but_those_with_a_job() -> None:
+    off = replace(TARGET, off="execute_code is off.")
     decision = decide([*warm(1), *busy(1), *starting(1), *pods(PodState.FINISHED)], off)
     assert decision.create == 0
     assert {pod.state for pod in decision.delete} == {PodState.WARM, PodState.STARTING, PodState.FINISHED}

@@ -288,6 +288,19 @@ async def test_pods_of_an_earlier_optimizer_of_that_name_are_not_ours() -> None:
     assert (cluster.created, report.counts.starting, cluster.deleted) == (2, 1, [])
 
 
+@pytest.mark.parametrize(
+    "spec", [{"sandbox": {"pool": {"min": 2, "max": 0}}}, {"mode": "mcp_only", "sandbox": {"pool": {"min": 2, "max": 4}}}]
+)
+async def test_a_pool_nobody_can_use_is_emptied_and_says_why(spec: dict[str, Any]) -> None:
+    cluster = Cluster()
+    await cluster.look(pool(2, 4))
+    cluster.all_warm()
+    report = await cluster.look(resource(**spec))
+    assert (len(cluster.pods), report.counts.target) == (0, 0)
+    assert (report.verdict.ready, report.verdict.reason) == (False, Reason.SANDBOX_DISABLED)
+    assert "spec." in report.verdict.message
+
+
 async def test_a_paused_pool_is_only_counted() -> None:
     cluster = Cluster()
     await cluster.look(pool(2, 4))
