@@ -6,10 +6,10 @@ from typing import Any
 from mcp import Client
 
 
-async def call(url: str, tool: str, **arguments: Any) -> tuple[bool, str, Any]:
+async def call(url: str, name: str, /, **arguments: Any) -> tuple[bool, str, Any]:
     """Call a tool: whether it failed, its text, and its structured content or the text parsed as JSON."""
     async with Client(url, read_timeout_seconds=90) as client:
-        result = await client.call_tool(tool, arguments)
+        result = await client.call_tool(name, arguments)
     text = "\n".join(block.text for block in result.content if block.type == "text")
     value = result.structured_content
     if value is None:
