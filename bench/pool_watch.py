@@ -74,11 +74,7 @@ def watched_pool(kubeconfig: str, namespace: str, optimizer: str) -> Iterator[Po
 
 
 def _read(process: "subprocess.Popen[str]", watch: PoolWatch) -> None:
-    """kubectl prints indented documents one after the other; each ends with a line that is a closing brace."""
+    """One event a line."""
     assert process.stdout is not None
-    lines: list[str] = []
     for line in process.stdout:
-        lines.append(line)
-        if line.rstrip("\n") == "}":
-            watch.take_in(json.loads("".join(lines)))
-            lines.clear()
+        watch.take_in(json.loads(line))
