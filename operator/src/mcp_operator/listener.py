@@ -13,7 +13,7 @@ from .collector import INTERVAL_SECONDS, Collector, Target
 from .context import Collected
 from .federation_view import federated
 from .kinds import Key, Manifest
-from .reports import Reports
+from .reports import Report, Reports
 from .resource import status_of
 
 
@@ -34,6 +34,7 @@ class Listener:
         self._reports = Reports(changed, clock)
         self._collector = Collector(http, on_event=announced, on_stats=self._reports.add, interval=interval)
         self._targets: dict[Key, list[Target]] = {}
+        self._known: dict[Key, tuple[Report, Collected]] = {}
 
     def follow(self, key: Key, pods: Sequence[Manifest]) -> None:
         """These are the ready server Pods of the optimizer `key` now; listen to exactly them."""
@@ -53,13 +54,17 @@ class Listener:
         report = self._reports.read(key, targets, status.metrics if isinstance(status, MCPOptimizerStatus) else None)
         if report is None:
             return None
-        return Collected(servers=federated(report.servers), metrics=report.metrics)
+        known = self._known.get(key)
+        if known is None or known[0] is not report:
+            known = self._known[key] = report, Collected(servers=federated(report.servers), metrics=report.metrics)
+        return known[1]
 
     def forget(self, key: Key) -> None:
         """The optimizer is gone."""
         if self._targets.pop(key, None) is not None:
             self._collector.listen(key, [])
         self._reports.forget(key)
+        self._known.pop(key, None)
 
     async def close(self) -> None:
         """End all tasks."""

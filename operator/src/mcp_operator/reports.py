@@ -42,6 +42,8 @@ class _Optimizer:
     """What Pods counted before this time is in `tokens` already, or lost."""
     told_at: float = 0.0
     told_activity: int = 0
+    memo: "tuple[Metrics | None, Report | None] | None" = None
+    """The last answer and the published metrics it was given for: a burst of jobs asks a hundred times for the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ class Reports:
     def add(self, owner: Key, target: Target, stats: ServerStats | None) -> None:
         """One answer of a Pod, or None when it gave none."""
         optimizer = self._optimizers.setdefault(owner, _Optimizer())
+        optimizer.memo = None
         pod = optimizer.pods.setdefault(target.uid, _Pod())
         now = self._clock()
         if stats is None:
@@ -87,6 +90,7 @@ class Reports:
         uids = {target.uid for target in targets}
         optimizer = self._optimizers.get(owner)
         if optimizer is not None:
+            optimizer.memo = None
             for uid in [uid for uid in optimizer.pods if uid not in uids]:
                 pod = optimizer.pods.pop(uid)
                 if pod.samples:
@@ -101,6 +105,11 @@ class Reports:
     def read(self, owner: Key, targets: Sequence[Target], published: Metrics | None) -> Report | None:
         """The view over these Pods, or None while one of them has neither answered nor failed to: what is published is still right then."""
         optimizer = self._optimizers.setdefault(owner, _Optimizer())
+        if optimizer.memo is None or optimizer.memo[0] != published:
+            optimizer.memo = published, self._read(optimizer, targets, published)
+        return optimizer.memo[1]
+
+    def _read(self, optimizer: _Optimizer, targets: Sequence[Target], published: Metrics | None) -> Report | None:
         pods = [optimizer.pods.get(target.uid, _Pod()) for target in targets]
         now = self._clock()
         if any(not pod.samples and pod.failures < FAILURES for pod in pods):
