@@ -13,15 +13,16 @@ from .client import Client
 from .context import Context
 from .desired.sandbox_keys import KeyHolder, KeyMemory, sandbox_keys
 from .drift import drift
-from .errors import ConflictError, NamespaceTerminatingError, TerminalError, TransientError
+from .errors import NamespaceTerminatingError, TerminalError, TransientError
 from .kinds import MCP_OPTIMIZER, SECRET, Key, Manifest
 from .resource import Optimizer
 
 
 async def converge_keys(context: Context, opt: Optimizer, *, attempt: int) -> tuple[bytes | None, Outcome]:
     """The optimizer's pool key, once it is stored; None and the reason when it could not be."""
-    wanted, key = decided(context.cache, context.keys, opt)
     try:
+        await _look(context.client, context.cache, opt.key.namespace)
+        wanted, key = decided(context.cache, context.keys, opt)
         writes = await _store(context.client, context.cache, wanted)
     except NamespaceTerminatingError:
         raise
@@ -42,15 +43,18 @@ def decided(cache: Cache, memory: KeyMemory, opt: Optimizer) -> tuple[Manifest, 
     return sandbox_keys(namespace, keys), keys[holder]
 
 
+async def _look(client: Client, cache: Cache, namespace: str) -> None:
+    """Ask before a key is decided on: a Secret that is merely not in the cache holds keys that Pods rely on."""
+    if cache.get(Key(SECRET.kind, namespace, SANDBOX_KEYS_SECRET)) is None:
+        found = await client.get(SECRET, namespace, SANDBOX_KEYS_SECRET)
+        if found is not None:
+            cache.put(found)
+
+
 async def _store(client: Client, cache: Cache, wanted: Manifest) -> int:
     namespace = wanted["metadata"]["namespace"]
     live = cache.get(Key(SECRET.kind, namespace, SANDBOX_KEYS_SECRET))
     if live is None:
-        # Applying over a Secret that is merely not in the cache would change keys that Pods rely on.
-        live = await client.get(SECRET, namespace, SANDBOX_KEYS_SECRET)
-        if live is not None:
-            cache.put(live)
-            raise ConflictError(f"Secret {SANDBOX_KEYS_SECRET} exists already")
         cache.put((await client.apply(SECRET, wanted, manager=MANAGER, force=False)).obj)
         return 1
     if (live["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) != MANAGED_BY and live.get("data"):
