@@ -1,0 +1,1 @@
+"""Status: from observations to conditions, pure but for `writer`, which writes them when they are due."""
