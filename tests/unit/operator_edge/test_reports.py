@@ -129,3 +129,16 @@ def test_a_pod_that_is_gone_or_long_silent_has_no_say() -> None:
     assert len(report.servers) == 1
     desk.reports.forget(OWNER)
     assert desk.reports.read(OWNER, [TWO], None) is None
+
+
+def test_what_an_old_pod_counted_before_the_operator_started_is_not_counted_again() -> None:
+    desk = Desk()
+    desk.add(ONE, stats(tokens=180))
+    settled = desk.metrics(ONE)
+    restarted = Desk(now=desk.now + 100)
+    restarted.add(ONE, stats(tokens=180))
+    assert restarted.metrics(ONE, published=settled).tokens_baseline == 180
+    restarted.add(TWO, stats(tokens=500, started=desk.now))
+    assert restarted.metrics(ONE, TWO, published=settled).tokens_baseline == 180
+    restarted.add(TWO, stats(tokens=510, started=desk.now))
+    assert restarted.metrics(ONE, TWO, published=settled).tokens_baseline == 190
