@@ -44,7 +44,7 @@ class Applier:
         differences = drift(live, wanted)
         if not differences or self._insisted.get(key) == (_hash(wanted), tuple(differences)):
             return False
-        log.info("Repaired child", extra={"key": str(key), "owner": str(owner.key), "fields": differences[:5]})
+        log.info("Updated child", extra={"key": str(key), "owner": str(owner.key), "fields": differences[:5]})
         if replicas is not None:
             await self._hand_over_replicas(live)
         await self._write(kind, wanted)
@@ -82,6 +82,7 @@ class Applier:
             # Nothing of ours can be older than its owner. Applying nothing gives back what was just added.
             await self._client.apply(kind, _nothing(wanted), manager=MANAGER, force=False)
             raise _taken(owner, key)
+        log.info("Created child", extra={"key": str(key), "owner": str(owner.key)})
         self._cache.put(obj)
 
     async def _write(self, kind: Kind, wanted: Manifest) -> None:

@@ -51,10 +51,11 @@ class Verifier:
 
     async def _run(self, key: Key, url: str, fingerprint: str) -> None:
         before = self._states.get(key)
-        async with self._slots:
-            # After a change of any kind the endpoint may speak another era of the protocol.
-            era = before.latest.era if before is not None and before.fingerprint == fingerprint else None
-            found = await self._check(url, era)
+        try:
+            async with self._slots:
+                found = await self._check(url, before.latest.era if before is not None else None)
+        finally:
+            if self._running.get(key) is asyncio.current_task():
+                del self._running[key]
         self._states[key] = after_check(before, fingerprint, found, self._clock())
-        self._running.pop(key, None)
         self._changed(key)

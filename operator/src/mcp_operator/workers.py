@@ -10,7 +10,7 @@ from .kinds import Key
 from .metrics import Metrics
 from .workqueue import WorkQueue
 
-TERMINAL_FLOOR = 5.0
+REFUSED_SECONDS = (5.0, 60.0)
 """A refusal is tried again, but not as eagerly as a lost connection: quotas are raised and roles are fixed without telling us."""
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Workers:
             log.info("Will try again", extra={"key": str(key), "seconds": round(delay, 1), "error": str(error)})
             return "transient"
         except TerminalError as error:
-            delay = self._queue.retry(key, floor=TERMINAL_FLOOR)
+            delay = self._queue.retry(key, floor=REFUSED_SECONDS[0], ceiling=REFUSED_SECONDS[1])
             log.warning("Was refused", extra={"key": str(key), "seconds": round(delay, 1), "error": str(error)})
             return "refused"
         except Exception:

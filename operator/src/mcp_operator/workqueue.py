@@ -66,11 +66,11 @@ class WorkQueue(Generic[K]):
         if self._idle and self._heap[0][2] == key:
             self._arm(asyncio.get_running_loop())
 
-    def retry(self, key: K, *, floor: float = 0.0) -> float:
-        """Work on `key` again after its back-off, at least `floor` seconds; returns the delay."""
+    def retry(self, key: K, *, floor: float = 0.0, ceiling: float = MAX_DELAY) -> float:
+        """Work on `key` again after its back-off, within these bounds; returns the delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay: float = min(BASE_DELAY * 2 ** min(failures, 30), MAX_DELAY)
+        delay: float = min(BASE_DELAY * 2 ** min(failures, 30), ceiling)
         delay = max(floor, delay * (1 + JITTER * (2 * self._rng.random() - 1)))
         self.add_after(key, delay)
         return delay

@@ -132,10 +132,17 @@ def test_the_config_carries_the_sandbox_limits_as_numbers(limit: str, bytes_: in
     assert (found.enabled, found.memory_bytes, found.max_processes) == (True, bytes_, 9)
 
 
-def test_a_switched_off_sandbox_says_why() -> None:
-    spec = MCPOptimizerSpec.model_validate({"sandbox": {"pool": {"min": 0, "max": 0}}})
-    found = render_config(owner("MCPOptimizer"), spec, []).sandbox
-    assert not found.enabled and "pool.max" in str(found.disabled_reason)
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"sandbox": {"pool": {"min": 0, "max": 0}}}, "pool.max"),
+        ({"sandbox": {"pool": {"min": 0, "max": 3}}}, "pool.min"),
+        ({"mode": "mcp_only"}, "mcp_only"),
+    ],
+)
+def test_a_switched_off_sandbox_says_why(spec: dict[str, Any], text: str) -> None:
+    found = render_config(owner("MCPOptimizer"), MCPOptimizerSpec.model_validate(spec), []).sandbox
+    assert not found.enabled and text in str(found.disabled_reason)
 
 
 @pytest.mark.parametrize(

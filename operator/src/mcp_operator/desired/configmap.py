@@ -19,8 +19,6 @@ from .child import Owner, child
 from .quantity import number
 from .service import service_url
 
-DISABLED = "spec.sandbox.pool.max is 0"
-
 
 def upstream(owner: Owner, spec: MCPServerSpec) -> UpstreamConfig:
     """How server Pods reach one MCPServer."""
@@ -48,13 +46,22 @@ def config_map(owner: Owner, config: ServerConfig) -> Manifest:
 
 def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
     sandbox = spec.sandbox
-    enabled = sandbox.pool.max > 0
+    off = _why_off(spec)
     return SandboxConfig(
-        enabled=enabled,
-        disabled_reason=None if enabled else DISABLED,
+        enabled=off is None,
+        disabled_reason=off,
         pod_selector=f"{COMPONENT_LABEL}={COMPONENT_SANDBOX},{OPTIMIZER_LABEL}={owner.name}",
         timeout_seconds=sandbox.timeout_seconds,
         max_concurrent=sandbox.max_concurrent,
         max_processes=sandbox.max_processes,
         memory_bytes=int(number(sandbox.resources.memory).to_integral_value(ROUND_FLOOR)),
     )
+
+
+def _why_off(spec: MCPOptimizerSpec) -> str | None:
+    """Why no job can run, for the error that execute_code returns."""
+    if spec.mode == "mcp_only":
+        return "spec.mode is mcp_only"
+    if spec.sandbox.pool.max == 0:
+        return "spec.sandbox.pool.max is 0"
+    return "spec.sandbox.pool.min is 0, so no sandbox is kept warm" if spec.sandbox.pool.min == 0 else None
