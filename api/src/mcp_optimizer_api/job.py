@@ -15,6 +15,8 @@ from pydantic import Field
 from .base import Document
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
+MAX_CALL_BYTES = 1024 * 1024
+"""Of a `call` frame: parsed JSON can take many times its size in memory, and a server Pod holds the calls of many jobs."""
 
 
 def pod_token(pool_key: bytes, pod_name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
+MAX_CALL_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 HEADER = struct.Struct(">I")
 

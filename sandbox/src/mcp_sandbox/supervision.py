@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .census import Census
-from .frames import MAX_DEPTH, FrameError, decode, encode, frame_of, too_deep
+from .frames import MAX_CALL_BYTES, MAX_DEPTH, FrameError, decode, encode, frame_of, too_deep
 from .memory import oom_kills
 from .output import OutputPump
 from .processes import kill_all_others, kill_group
@@ -74,12 +74,12 @@ class RunningJob:
         try:
             frame = decode(body)
             kind = frame.get("type")
-            if kind == "call":
+            if kind == "call" and len(body) <= MAX_CALL_BYTES:
                 self._relay_call(frame)
             elif kind == "result":
                 self._end(self._checked_result(frame))
             else:
-                raise FrameError(f"type {str(kind)[:40]!r}")
+                raise FrameError(f"type {str(kind)[:40]!r}, {len(body)} bytes")
         except FrameError as error:
             self.fail("killed", f"the job broke the protocol with its agent: {error}")
 

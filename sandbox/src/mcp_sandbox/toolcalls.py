@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .frames import HEADER, MAX_DEPTH, MAX_FRAME_BYTES, FrameError, decode, encode, too_deep
+from .frames import HEADER, MAX_CALL_BYTES, MAX_DEPTH, FrameError, decode, encode, too_deep
 
 MAX_TOOL_NAME = 512
 MAX_IN_FLIGHT = 16
@@ -76,11 +76,14 @@ class CallChannel:
         if too_deep(arguments):
             raise ValueError(f"arguments of {tool} are nested deeper than {MAX_DEPTH} levels")
         try:
-            return encode({"type": "call", "seq": seq, "tool": tool, "arguments": arguments})
+            frame = encode({"type": "call", "seq": seq, "tool": tool, "arguments": arguments})
         except FrameError:
-            raise ValueError(f"arguments of {tool} are over {MAX_FRAME_BYTES} bytes") from None
+            frame = b""
         except (TypeError, ValueError) as error:
             raise TypeError(f"arguments of {tool} must be JSON values: {error}") from None
+        if not frame or len(frame) > MAX_CALL_BYTES:
+            raise ValueError(f"arguments of {tool} are over {MAX_CALL_BYTES} bytes of JSON")
+        return frame
 
     def _wait_for(self, seq: int) -> dict[str, Any]:
         while True:

@@ -41,7 +41,7 @@ def test_an_uncaught_failed_call_ends_the_job_with_its_reason(agent: AgentProces
     [
         ("call('a.b', x=object())", "must be JSON values"),
         ("call('a.b', x=float('inf'))", "must be JSON values"),
-        ("call('a.b', x='y' * 5_000_000)", "over 4194304 bytes"),
+        ("call('a.b', x='y' * 5_000_000)", "over 1048576 bytes"),
         ("x = []\nfor _ in range(100): x = [x]\ncall('a.b', x=x)", "nested deeper"),
         ("call(5)", "the first argument of call()"),
         ("call('')", "the first argument of call()"),

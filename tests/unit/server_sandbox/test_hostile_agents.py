@@ -12,7 +12,7 @@ import pytest_asyncio
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
 from mcp_optimizer.sandbox import PodLane, claim, conversation
-from mcp_optimizer_api.job import MAX_FRAME_BYTES
+from mcp_optimizer_api.job import MAX_CALL_BYTES, MAX_FRAME_BYTES
 
 from .conftest import OWNER, FakeWatch, config, manifest
 
@@ -94,6 +94,7 @@ RESULT = {"type": "result", "ok": True, "value": 1, "durationMs": 1}
         pytest.param([{"type": "output", "stream": "stdout", "data": "x" * 40_000}] * 2, id="more output than allowed"),
         pytest.param([{"type": "call", "seq": n, "tool": "slow", "arguments": {}} for n in range(80)], id="too many calls at once"),
         pytest.param([{**RESULT, "value": "x" * (MAX_FRAME_BYTES - 200)}], id="a result over the limit"),
+        pytest.param([{"type": "call", "seq": 1, "tool": "a.b", "arguments": {"x": "y" * MAX_CALL_BYTES}}], id="a call over the limit"),
     ],
 )
 async def test_nonsense_after_the_claim_ends_that_job_only(lane: PodLane, impostor: Impostor, frames: list[Any]) -> None:

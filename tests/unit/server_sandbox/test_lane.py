@@ -86,6 +86,25 @@ async def test_ten_calls_at_most_run_at_once(lane: PodLane, spawn: Spawn) -> Non
     assert most == 10
 
 
+async def test_large_calls_wait_in_the_pod_and_all_get_through(lane: PodLane, spawn: Spawn) -> None:
+    open_bytes, most = 0, 0
+
+    async def slow(tool: str, arguments: dict[str, Any]) -> CallOutcome:
+        nonlocal open_bytes, most
+        open_bytes += len(arguments["x"])
+        most = max(most, open_bytes)
+        await asyncio.sleep(0.01)
+        open_bytes -= len(arguments["x"])
+        return CallOutcome(ok=True, value=1)
+
+    spawn("a")
+    outcome = await run(
+        lane, "import asyncio\nsum(await asyncio.gather(*(acall('s.t', x='y' * 900_000) for n in range(12))))", on_call=slow
+    )
+    assert outcome.value == 12, outcome
+    assert most <= 2 * 1024 * 1024
+
+
 async def test_output_is_reported_while_the_job_runs(lane: PodLane, spawn: Spawn) -> None:
     seen: list[tuple[str, str]] = []
     arrived = asyncio.Event()

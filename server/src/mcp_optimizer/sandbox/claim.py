@@ -11,6 +11,7 @@ from .wire import ProtocolError, Wire, encode
 
 CONNECT_SECONDS = 1.0
 ACCEPT_SECONDS = 3.0
+MAX_ANSWER_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ async def claim(pod: SandboxPod, start: Start) -> Wire | Refused:
 
 async def _handshake(wire: Wire, job: str, start: bytes) -> Wire | Refused:
     await wire.send(start)
-    answer = await wire.receive()
+    answer = await wire.receive(await wire.next_size(MAX_ANSWER_BYTES))
     if isinstance(answer, Accepted) and answer.job == job:
         return wire
     if isinstance(answer, Rejected):

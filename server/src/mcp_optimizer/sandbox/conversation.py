@@ -7,13 +7,16 @@ import time
 
 from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
 from mcp_optimizer.lane import CallOutcome, JobOutcome, OnCall, OnOutput
-from mcp_optimizer_api.job import Call, CallError, CallResult, Cancel, JobError, JobLimits, Output, Result
+from mcp_optimizer_api.job import MAX_CALL_BYTES, Call, CallError, CallResult, Cancel, JobError, JobLimits, Output, Result
 
+from .ration import Portion, Ration
 from .wire import ProtocolError, Unsendable, Wire, encode
 
 log = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 10
+JOB_RATION_BYTES = 2 * 1024 * 1024
+"""Of frames that one job may have open here at once; the rest waits in its Pod."""
 MAX_OUTSTANDING = 64
 """Our agent stops at 16. More means that it is not our agent any more."""
 REPORT_GRACE_SECONDS = 5.0
@@ -26,8 +29,10 @@ KINDS = frozenset({"exception", "timeout", "memory", "killed", "cancelled", "res
 class Conversation:
     """Reads the agent's frames, runs the job's calls beside each other, gathers its output."""
 
-    def __init__(self, wire: Wire, limits: JobLimits, on_call: OnCall, progress: OnOutput | None) -> None:
+    def __init__(self, wire: Wire, limits: JobLimits, on_call: OnCall, progress: OnOutput | None, ration: Ration) -> None:
         self._wire = wire
+        self._ration = ration
+        self._own_ration = Ration(JOB_RATION_BYTES)
         self._limits = limits
         self._on_call = on_call
         self._progress = progress
@@ -61,26 +66,33 @@ class Conversation:
             self._wire.close()
 
     async def _until_result(self) -> Result:
+        limit = max(MAX_CALL_BYTES, self._limits.max_result_bytes + REPORT_BYTES)
         while True:
-            frame = await self._wire.receive()
-            if isinstance(frame, Call):
-                self._begin_call(frame)
-            elif isinstance(frame, Output):
-                await self._take_output(frame)
-            elif isinstance(frame, Result):
-                if self._wire.last_size > self._limits.max_result_bytes + REPORT_BYTES:
-                    raise ProtocolError(f"a result over the limit of {self._limits.max_result_bytes} bytes")
-                return frame
-            else:
-                raise ProtocolError(f"unexpected {frame.type}")
+            size = await self._wire.next_size(limit)
+            portion = Portion(size, self._own_ration, self._ration)
+            handed_over = False
+            try:
+                await portion.take()
+                frame = await self._wire.receive(size)
+                if isinstance(frame, Result):
+                    return frame
+                if isinstance(frame, Output):
+                    await self._take_output(frame)
+                elif isinstance(frame, Call) and size <= MAX_CALL_BYTES and len(self._tasks) < MAX_OUTSTANDING:
+                    self._begin_call(frame, portion)
+                    handed_over = True
+                else:
+                    raise ProtocolError(f"unexpected {frame.type} of {size} bytes with {len(self._tasks)} calls open")
+            finally:
+                if not handed_over:
+                    portion.release()
 
-    def _begin_call(self, call: Call) -> None:
-        if len(self._tasks) >= MAX_OUTSTANDING:
-            raise ProtocolError(f"more than {MAX_OUTSTANDING} calls at once")
+    def _begin_call(self, call: Call, portion: Portion) -> None:
         self._calls += 1
         task = asyncio.create_task(self._answer(call, self._calls))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: portion.release())
 
     async def _answer(self, call: Call, number: int) -> None:
         async with self._slots:

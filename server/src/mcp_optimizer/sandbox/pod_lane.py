@@ -24,12 +24,15 @@ from .conversation import Conversation
 from .key import KeyMissing, PoolKey
 from .pods import SandboxPod
 from .pool import WarmPool
+from .ration import Ration
 from .wire import Unsendable, Wire
 
 log = logging.getLogger(__name__)
 
 END_REASON_SECONDS = 2.0
 """How long a lost job waits for the watch to tell what became of its Pod."""
+RATION_BYTES = 12 * 1024 * 1024
+"""Of frames of all jobs in memory at once; parsed, they may take thirty times as much."""
 LAST_WORDS_SECONDS = 1.0
 """How long what a Pod sent before its end may be under way."""
 
@@ -71,6 +74,7 @@ class PodLane:
         self._pool = WarmPool(self._is_ours)
         self._admission = Admission()
         self._announcements = Announcements()
+        self._ration = Ration(RATION_BYTES)
         self._totals = _Totals()
         self._busy = 0
         self._jobs: set[asyncio.Task[JobOutcome]] = set()
@@ -143,7 +147,7 @@ class PodLane:
         self._announcements.tell(SandboxEvent(type="claimed", pod=pod.name, uid=pod.uid))
         vigil = asyncio.create_task(self._hang_up_after_the_end(pod, wire))
         try:
-            outcome = await Conversation(wire, limits, on_call, progress).run()
+            outcome = await Conversation(wire, limits, on_call, progress, self._ration).run()
         except BaseException:
             self._totals.failed += 1
             raise

@@ -37,8 +37,6 @@ class Wire:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self.last_size = 0
-        """Bytes of the frame that was received last."""
 
     @classmethod
     async def open(cls, host: str, port: int) -> "Wire":
@@ -46,13 +44,16 @@ class Wire:
         reader, writer = await asyncio.open_connection(host, port, limit=256 * 1024)
         return cls(reader, writer)
 
-    async def receive(self) -> Accepted | Rejected | Call | Output | Result:
-        """The next frame. ProtocolError for anything that is none; EOFError or OSError when the connection is gone."""
+    async def next_size(self, limit: int) -> int:
+        """How large the next frame is; read it with `receive`. EOFError or OSError when the connection is gone."""
         (length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
-        if not 0 < length <= MAX_FRAME_BYTES:
-            raise ProtocolError(f"a frame of {length} bytes, at most {MAX_FRAME_BYTES} are allowed")
-        body = await self._reader.readexactly(length)
-        self.last_size = length
+        if not 0 < length <= limit:
+            raise ProtocolError(f"a frame of {length} bytes, at most {limit} are allowed")
+        return int(length)
+
+    async def receive(self, size: int) -> Accepted | Rejected | Call | Output | Result:
+        """The frame whose size was told. ProtocolError when it is none."""
+        body = await self._reader.readexactly(size)
         try:
             return _FRAMES.validate_json(body)
         except ValidationError as error:
