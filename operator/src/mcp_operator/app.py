@@ -18,6 +18,7 @@ from .clock import wall
 from .context import Context
 from .desired.sandbox_keys import KeyMemory
 from .dispatch import Dispatcher
+from .federation import Federation
 from .handlers import watch
 from .kinds import RESOURCES, Key, Kind, Manifest
 from .lease import Lease
@@ -60,6 +61,7 @@ class App:
             applier=self._applier,
             statuses=StatusWriter(client, self.cache, wall),
             verifier=self._verifier,
+            federation=Federation(self.cache),
             keys=KeyMemory(),
             pools=self._pools,
             collector=self._listener,

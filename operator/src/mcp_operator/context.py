@@ -11,6 +11,7 @@ from .cache import Cache
 from .client import Client
 from .clock import Clock
 from .desired.sandbox_keys import KeyMemory
+from .federation import Federation
 from .kinds import Key, Manifest
 from .pool_verdict import PoolVerdict
 from .resource import Optimizer
@@ -69,6 +70,7 @@ class Context:
     applier: Applier
     statuses: StatusWriter
     verifier: Verifier
+    federation: Federation
     keys: KeyMemory
     pools: Pools
     collector: Collector

@@ -35,6 +35,7 @@ def forget(context: Context, key: Key) -> None:
     """Drop everything remembered about a resource that is gone."""
     context.statuses.forget(key)
     context.verifier.forget(key)
+    context.federation.forget(key)
     context.pools.forget(key)
     context.collector.forget(key)
 

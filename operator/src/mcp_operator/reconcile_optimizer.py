@@ -6,12 +6,11 @@ from mcp_optimizer_api.status import ConditionType, Reason
 from .children import Outcome, converge
 from .context import Context, PoolReport
 from .desired.children import optimizer_children
-from .desired.configmap import upstream
 from .desired.deployment import initial_replicas
 from .gather import ready_pods, workload
 from .keys_secret import converge_keys, decided
-from .kinds import MCP_SERVER, Manifest
-from .resource import InvalidSpecError, Optimizer, optimizer, server
+from .kinds import Manifest
+from .resource import Optimizer, optimizer
 from .soonest import soonest
 from .status.finding import Finding, said
 from .status.optimizer import OptimizerObserved, optimizer_status
@@ -20,7 +19,7 @@ from .status.optimizer import OptimizerObserved, optimizer_status
 async def reconcile_optimizer(context: Context, obj: Manifest, *, attempt: int) -> float | None:
     """Bring one MCPOptimizer closer to what its spec says."""
     opt = optimizer(obj)
-    upstreams = federated(context, opt)
+    upstreams = context.federation.of(opt)
     outcome, pool = await _converge(context, opt, upstreams, attempt)
     context.collector.follow(opt.key, ready_pods(context.cache, opt.owner))
     status = optimizer_status(_observed(context, opt, upstreams, outcome, pool), now=context.clock())
@@ -28,21 +27,6 @@ async def reconcile_optimizer(context: Context, obj: Manifest, *, attempt: int) 
     if outcome.error is not None:
         raise outcome.error
     return soonest(pool.requeue_after if pool is not None else None, rewrite)
-
-
-def federated(context: Context, opt: Optimizer) -> list[UpstreamConfig]:
-    """The MCPServers of the namespace that the selector picks, in the order of their names."""
-    found = []
-    for obj in context.cache.select(MCP_SERVER.kind, opt.key.namespace):
-        metadata = obj["metadata"]
-        if metadata.get("deletionTimestamp") or not opt.spec.servers.selector.matches(metadata.get("labels") or {}):
-            continue
-        try:
-            srv = server(obj)
-        except InvalidSpecError:
-            continue  # its own status says so
-        found.append(upstream(srv.owner, srv.spec))
-    return found
 
 
 async def _converge(context: Context, opt: Optimizer, upstreams: list[UpstreamConfig], attempt: int) -> tuple[Outcome, PoolReport | None]:

@@ -13,6 +13,7 @@ from mcp_operator.context import Collected, Context, PoolReport
 from mcp_operator.desired.sandbox_keys import KeyMemory
 from mcp_operator.dispatch import Dispatcher
 from mcp_operator.errors import TerminalError, TransientError
+from mcp_operator.federation import Federation
 from mcp_operator.kinds import BY_NAME, RESOURCES, Key, Manifest
 from mcp_operator.pool_verdict import PoolVerdict
 from mcp_operator.reconcile import reconcile
@@ -84,6 +85,7 @@ class World:
             applier=applier,
             statuses=StatusWriter(client, self.cache, self.clock),
             verifier=cast(Verifier, self),
+            federation=Federation(self.cache),
             keys=KeyMemory(),
             pools=self.pools,
             collector=self.pods,
