@@ -30,8 +30,9 @@ def test_the_production_manifest_becomes_ready_with_an_autoscaler_from_5_to_50(p
 
 def test_the_replica_count_the_autoscaler_chose_survives_ten_reconciles(production: str) -> None:
     deployment = f"{NAME}-optimizer"
-    _set_minimum(production, 6)
-    waiting.until("the autoscaler scales to 6", lambda: _replicas(production) == 6, seconds=90)
+    chosen = _replicas(production) + 1
+    _set_minimum(production, chosen)
+    waiting.until("the autoscaler scales up", lambda: _replicas(production) >= chosen, seconds=90)
     _set_minimum(production, 5)
     for turn in range(10):
         kubectl("-n", production, "annotate", "mcpo", NAME, f"e2e/turn={turn}", "--overwrite")
@@ -41,7 +42,7 @@ def test_the_replica_count_the_autoscaler_chose_survives_ten_reconciles(producti
             lambda: "mcp.optimizer.dev/component" in get("deployment", deployment, production)["metadata"]["labels"],
             seconds=10,
         )
-        assert _replicas(production) == 6
+        assert _replicas(production) >= chosen  # its stabilisation window keeps it for five minutes
 
 
 def _set_minimum(namespace: str, minimum: int) -> None:
