@@ -166,6 +166,9 @@ class PoolRunner:
             results = await _together([self._create(template, target, pool) for _ in range(size)])
             if not all(results):
                 return
+            # Only a batch without a refusal proves that the refusals are over: its requests are answered in any order.
+            if pool.hold is not None and pool.hold.reason not in FAILED_STARTS:
+                pool.hold = None
             missing, batch = missing - size, 2 * batch
 
     async def _create(self, template: PoolTemplate, target: PoolTarget, pool: _Pool) -> bool:
@@ -187,8 +190,6 @@ class PoolRunner:
         except TransientError:
             pool.doubtful = True
             raise
-        if pool.hold is not None and pool.hold.reason not in FAILED_STARTS:
-            pool.hold = None
         return True
 
     async def _delete(self, namespace: str, pod: PoolPod, pool: _Pool) -> bool:

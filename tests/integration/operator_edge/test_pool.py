@@ -40,7 +40,8 @@ class Rig:
     def __post_init__(self) -> None:
         settings = Settings(namespace=self.namespace, pod_name="p", server_image="server:1", sandbox_image="sandbox:1")
         self.offset = 0.0
-        self.runner = PoolRunner(self.client, self.cache, settings, lambda: time.time() + self.offset)
+        self.frozen: float | None = None
+        self.runner = PoolRunner(self.client, self.cache, settings, lambda: self.frozen or time.time() + self.offset)
 
     def optimizer(self, low: int, high: int, **sandbox: Any) -> Optimizer:
         spec = {"sandbox": {"pool": {"min": low, "max": high}, **sandbox}}
@@ -164,6 +165,7 @@ async def test_a_quota_holds_the_pool_with_a_reason_and_lifting_it_lets_the_pool
 
     quota(2)
     opt = rig.optimizer(5, 8)
+    rig.frozen = time.time()
     report = await rig.look(opt)
     assert len(await rig.pods()) == 2
     assert (report.verdict.reason, report.verdict.ready) == (Reason.QUOTA_EXCEEDED, False)
@@ -173,7 +175,7 @@ async def test_a_quota_holds_the_pool_with_a_reason_and_lifting_it_lets_the_pool
     await rig.look(opt)
     assert rig.ours(position) == []
     quota(10)
-    rig.offset += 3  # the first hold takes two seconds
+    rig.frozen, rig.offset = None, 3.0  # the first hold takes two seconds
     report = await rig.settled(opt)
     assert (report.counts.warm, report.verdict.reason) == (5, Reason.POOL_AT_TARGET)
 

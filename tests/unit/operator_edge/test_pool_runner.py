@@ -206,3 +206,11 @@ async def test_a_paused_pool_is_only_counted() -> None:
     cluster.becomes(next(iter(cluster.pods)), "Succeeded")
     report = await cluster.look(pool(5, 9, paused=True))
     assert (cluster.created, cluster.deleted, report.counts.warm) == (2, [], 1)
+
+
+async def test_a_creation_that_is_answered_after_a_refusal_does_not_end_the_hold() -> None:
+    cluster, opt = Cluster(quota=2), pool(5, 8)
+    report = await cluster.look(opt)
+    assert (cluster.created, cluster.refused, report.verdict.reason) == (2, 1, Reason.QUOTA_EXCEEDED)
+    await cluster.look(opt)
+    assert cluster.refused == 1
