@@ -5,7 +5,7 @@ they get. Objects are trimmed before they are stored: managedFields alone are ha
 """
 
 import sys
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from .kinds import MCP_OPTIMIZER, MCP_SERVER, POD, RESOURCES, Key, Manifest, key
 OWNERS = frozenset(kind.kind for kind in RESOURCES)
 _OWNER_LABELS = {OPTIMIZER_LABEL: MCP_OPTIMIZER.kind, SERVER_LABEL: MCP_SERVER.kind}
 _SHORT = 64
+_REMEMBERED = 1000
 _DROPPED_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 
@@ -26,6 +27,7 @@ class Cache:
         self._objects: dict[Key, Manifest] = {}
         self._children: dict[Key, set[Key]] = defaultdict(set)
         self._by_scope: dict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._gone: OrderedDict[str, Manifest] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -37,9 +39,10 @@ class Cache:
     def put(self, obj: Manifest) -> bool:
         """Store what the API server said; False when it is not newer than what is stored."""
         key = key_of(obj)
-        old = self._objects.get(key)
+        old = self._objects.get(key) or self._gone.get(obj["metadata"].get("uid", ""))
         if old is not None and not _newer(old, obj):
             return False
+        old = self._objects.get(key)
         if old is not None:
             self._unlink(key, old)
         self._objects[key] = trimmed(obj)
@@ -48,8 +51,17 @@ class Cache:
             self._children[owner].add(key)
         return True
 
-    def remove(self, key: Key, uid: str | None = None) -> bool:
-        """Forget an object; with `uid`, only that incarnation of it."""
+    def remove(self, key: Key, uid: str | None = None, *, last: Manifest | None = None) -> bool:
+        """Forget an object; with `uid`, only that incarnation of it.
+
+        `last` is the object as its deletion reported it: the answer to a write of ours may arrive after the news that the object is
+        gone, and must not bring it back.
+        """
+        if last is not None and "uid" in last["metadata"]:
+            head = {field: last["metadata"].get(field) for field in ("uid", "resourceVersion")}
+            self._gone[last["metadata"]["uid"]] = {"metadata": head}
+            while len(self._gone) > _REMEMBERED:
+                self._gone.popitem(last=False)
         old = self._objects.get(key)
         if old is None or (uid is not None and old["metadata"].get("uid") != uid):
             return False

@@ -29,7 +29,7 @@ class Dispatcher:
         key = key_of(obj)
         old = self._cache.get(key)
         if event_type == "DELETED":
-            if not self._cache.remove(key, obj["metadata"].get("uid")):
+            if not self._cache.remove(key, obj["metadata"].get("uid"), last=obj):
                 return
             self._gone(key)
             self._changed(kind, key, old, None)

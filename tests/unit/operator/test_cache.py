@@ -98,3 +98,13 @@ def test_trimming_does_not_touch_what_it_was_given() -> None:
     trimmed(given)
     assert "managedFields" in given["metadata"]
     assert given["metadata"]["annotations"]
+
+
+def test_a_late_answer_does_not_bring_a_deleted_object_back_but_a_newer_state_does() -> None:
+    cache = Cache()
+    key = Key("Service", "ns", "c")
+    cache.remove(key, "u", last=child(version="7"))
+    assert not cache.put(child(version="6"))
+    assert cache.get(key) is None
+    assert cache.put(child(version="8")), "it only left our label selector, and we brought it back"
+    assert cache.put(child(version="5", uid="another"))
