@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -53,6 +54,8 @@ class AgentProcess:
     log: list[dict[str, Any]] = field(default_factory=list)
     links: "list[Link]" = field(default_factory=list)
     follower: threading.Thread | None = None
+    own_folder: Path | None = None
+    """Made for this agent, removed with it."""
 
     @property
     def token(self) -> str:
@@ -99,6 +102,8 @@ class AgentProcess:
             self.follower.join(PATIENCE)
         assert self.process.stderr is not None
         self.process.stderr.close()
+        if self.own_folder is not None:
+            shutil.rmtree(self.own_folder, ignore_errors=True)
 
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -197,16 +202,16 @@ def start_agent(
         **environment,
     }
     command = [*prefix, python, "-m", "mcp_sandbox"]
-    if user is not None:
-        workdir = _folder_of(user)
-        env["MCP_SANDBOX_WORKDIR"] = str(workdir)
+    own_folder = None if user is None else _folder_of(user)
+    if own_folder is not None:
+        env["MCP_SANDBOX_WORKDIR"] = str(own_folder)
     process = subprocess.Popen(command, env=env, user=user, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert process.stderr is not None
     log: list[dict[str, Any]] = []
     lines = iter(process.stderr.readline, b"")
     while not log or log[-1]["event"] not in ("listening", "bad settings"):
         log.append(json.loads(next(lines)))
-    agent = AgentProcess(process, pod, int(log[-1].get("port", 0)), int(log[-1].get("healthPort", 0)), log)
+    agent = AgentProcess(process, pod, int(log[-1].get("port", 0)), int(log[-1].get("healthPort", 0)), log, own_folder=own_folder)
     agent.follower = threading.Thread(target=_follow, args=(lines, log), daemon=True)
     agent.follower.start()
     if warm:
