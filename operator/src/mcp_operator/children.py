@@ -26,8 +26,10 @@ class Outcome:
     """For the queue: why to come back."""
 
 
-async def converge(applier: Applier, owner: Owner, manifests: Sequence[Manifest], *, replicas: int | None, attempt: int) -> Outcome:
-    """Apply all manifests, then delete what is not among them. `replicas`: the initial number where an autoscaler scales.
+async def converge(
+    applier: Applier, owner: Owner, manifests: Sequence[Manifest], *, replicas: int | None = None, attempt: int, prune: bool = True
+) -> Outcome:
+    """Apply all manifests, then, with `prune`, delete what is not among them. `replicas`: the initial number where an autoscaler scales.
 
     One refused child does not keep the others from being applied. A namespace on its way out ends everything at once.
     """
@@ -45,7 +47,7 @@ async def converge(applier: Applier, owner: Owner, manifests: Sequence[Manifest]
             error = error or passing
             break
     else:
-        if error is None:
+        if error is None and prune:
             writes += await applier.prune(owner, {key_of(manifest) for manifest in manifests})
     return Outcome(writes=writes, failure=finding(error, attempt), error=error)
 

@@ -7,9 +7,10 @@ from .children import Outcome, converge
 from .context import Context, PoolReport
 from .desired.children import optimizer_children
 from .desired.deployment import initial_replicas
+from .desired.rbac import service_account
 from .gather import ready_pods, workload
 from .keys_secret import converge_keys, decided
-from .kinds import Manifest
+from .kinds import Manifest, key_of
 from .resource import Optimizer, optimizer
 from .soonest import soonest
 from .status.finding import Finding, said
@@ -35,7 +36,12 @@ async def _converge(context: Context, opt: Optimizer, upstreams: list[UpstreamCo
         _, key = decided(context.cache, context.keys, opt)
         return Outcome(), await context.pools.reconcile(opt, key)
     scaled = opt.spec.autoscaling.enabled
-    manifests = optimizer_children(opt.owner, opt.spec, upstreams, context.settings)
+    account = service_account(opt.owner)
+    outcome = await converge(context.applier, opt.owner, [account], attempt=attempt, prune=False)
+    live = context.cache.get(key_of(account))
+    if live is None or outcome.error is not None:
+        return outcome, None
+    manifests = optimizer_children(opt.owner, opt.spec, upstreams, context.settings, account_uid=live["metadata"]["uid"])
     replicas = initial_replicas(opt.spec.replicas, opt.spec.autoscaling) if scaled else None
     stored, refused = await converge_keys(context, opt, attempt=attempt)
     outcome = await converge(context.applier, opt.owner, manifests, replicas=replicas, attempt=attempt)

@@ -104,7 +104,10 @@ def test_an_accepted_optimizer_can_be_carried_out(
         pull_secrets=tuple(secret.name for secret in parsed.image_pull_secrets),
         pool_key=b"k" * 32,
     )
-    for child in [*optimizer_children(owner, parsed, [], OPERATOR), sandbox_pod(template, pod_name="case-sandbox-abcdefgh")]:
+    for child in [
+        *optimizer_children(owner, parsed, [], OPERATOR, account_uid="an-account"),
+        sandbox_pod(template, pod_name="case-sandbox-abcdefgh"),
+    ]:
         admit(control_plane, namespace, child)
 
 

@@ -34,7 +34,9 @@ def of_server(name: str = "x", **spec: Any) -> list[Manifest]:
 
 
 def of_optimizer(name: str = "x", upstreams: list[UpstreamConfig] | None = None, **spec: Any) -> list[Manifest]:
-    return optimizer_children(owner("MCPOptimizer", name), MCPOptimizerSpec.model_validate(spec), upstreams or [], SETTINGS)
+    return optimizer_children(
+        owner("MCPOptimizer", name), MCPOptimizerSpec.model_validate(spec), upstreams or [], SETTINGS, account_uid="an-account"
+    )
 
 
 def one(children: list[Manifest], kind: str, name: str | None = None) -> Manifest:
@@ -221,3 +223,10 @@ def test_the_server_mounts_its_own_pool_key_and_no_other() -> None:
     (secret,) = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
     assert secret["items"] == [{"key": "mine", "path": "key"}]
     assert not any("secretKeyRef" in str(variable) for variable in pod["containers"][0]["env"])
+
+
+def test_server_pods_are_replaced_when_their_account_was_made_again_because_its_tokens_died_with_it() -> None:
+    spec, of = MCPOptimizerSpec(), owner("MCPOptimizer")
+    before, after = (one(optimizer_children(of, spec, [], SETTINGS, account_uid=uid), "Deployment") for uid in ("first", "second"))
+    assert before["spec"]["template"] != after["spec"]["template"]
+    assert before["spec"]["selector"] == after["spec"]["selector"]

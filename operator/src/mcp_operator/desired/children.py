@@ -18,8 +18,13 @@ from .rbac import role, role_binding, service_account
 from .service import service
 
 
-def optimizer_children(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[UpstreamConfig], settings: Settings) -> list[Manifest]:
-    """Everything around the server Pods; the sandbox Pods and their keys have a life of their own (pool.py, sandbox_keys.py)."""
+def optimizer_children(
+    owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[UpstreamConfig], settings: Settings, *, account_uid: str
+) -> list[Manifest]:
+    """Everything around the server Pods; the sandbox Pods and their keys have a life of their own (pool.py, sandbox_keys.py).
+
+    `account_uid` is the UID of the server Pods' live ServiceAccount, which therefore has to be applied first.
+    """
     children = [
         service_account(owner),
         role(owner),
@@ -32,7 +37,7 @@ def optimizer_children(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable
     children += [service(owner, sticky=False), pdb(owner)]
     if spec.autoscaling.enabled:
         children.append(hpa(owner, spec.autoscaling))
-    children.append(optimizer_deployment(owner, spec, settings))
+    children.append(optimizer_deployment(owner, spec, settings, account_uid))
     return children
 
 

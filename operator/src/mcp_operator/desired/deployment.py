@@ -7,6 +7,7 @@ number is given once, at creation (`initial_replicas`, used by apply.py).
 from mcp_operator.kinds import DEPLOYMENT, Manifest
 from mcp_operator.settings import Settings
 from mcp_optimizer_api.names import (
+    GROUP,
     MANAGEMENT_PORT,
     MCP_PORT,
     SANDBOX_KEYS_SECRET,
@@ -21,6 +22,7 @@ from .pod import drain, hardened, pod_template, resources
 
 KEY_PATH = "/var/run/mcp-optimizer/sandbox"
 PROGRESS_SECONDS = 600
+ACCOUNT_ANNOTATION = f"{GROUP}/service-account-uid"
 
 
 def initial_replicas(replicas: int, autoscaling: Autoscaling) -> int:
@@ -30,12 +32,17 @@ def initial_replicas(replicas: int, autoscaling: Autoscaling) -> int:
     return min(max(replicas, autoscaling.min_replicas), autoscaling.max_replicas)
 
 
-def optimizer_deployment(owner: Owner, spec: MCPOptimizerSpec, settings: Settings) -> Manifest:
-    """The server Pods. The config is not part of the template: the Pods watch it, and no change of it restarts one."""
+def optimizer_deployment(owner: Owner, spec: MCPOptimizerSpec, settings: Settings, account_uid: str) -> Manifest:
+    """The server Pods. The config is not part of the template: the Pods watch it, and no change of it restarts one.
+
+    The UID of their ServiceAccount is: a token is bound to it, so Pods that started under an account which was deleted and made again
+    are locked out of the API server for as long as they live.
+    """
     template = pod_template(
         owner,
         _server_container(owner, spec, settings),
         service_account=owner.child_name,
+        annotations={ACCOUNT_ANNOTATION: account_uid},
         volumes=[
             {
                 "name": "sandbox-key",

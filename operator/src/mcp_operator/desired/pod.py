@@ -1,6 +1,6 @@
 """The Pod template of server Pods and of MCPServer images: what both share so that Pod Security `restricted` admits them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mcp_operator.kinds import Manifest
 from mcp_optimizer_api.pods import LocalReference, Resources
@@ -22,6 +22,7 @@ def pod_template(
     volumes: Sequence[Manifest] = (),
     pull_secrets: Sequence[LocalReference] = (),
     run_as_user: int | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
     """A Pod template around one container. Without a service account of its own the Pod gets no token at all."""
     security: Manifest = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -41,7 +42,10 @@ def pod_template(
         spec["volumes"] = list(volumes)
     if pull_secrets:
         spec["imagePullSecrets"] = [{"name": secret.name} for secret in pull_secrets]
-    return {"metadata": {"labels": owner.labels}, "spec": spec}
+    metadata: Manifest = {"labels": owner.labels}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {"metadata": metadata, "spec": spec}
 
 
 def hardened(*, read_only_root: bool) -> Manifest:
