@@ -9,6 +9,7 @@ from tests.unit.operator.objects import optimizer, pod, server
 from tests.unit.operator.world import World
 
 from mcp_operator.context import Collected
+from mcp_operator.desired.deployment import ACCOUNT_ANNOTATION
 from mcp_operator.errors import ConflictError, NamespaceTerminatingError, OperatorError, TerminalError, TransientError
 from mcp_operator.kinds import Key
 from mcp_operator.verify import Outcome, Verification
@@ -102,6 +103,9 @@ async def test_whatever_is_deleted_or_edited_comes_back() -> None:
     for key, obj in before.items():
         if not key.kind.startswith("MCP"):
             now = world.api.objects[key]
+            annotations = obj.get("spec", {}).get("template", {}).get("metadata", {}).get("annotations", {})
+            if ACCOUNT_ANNOTATION in annotations:  # the account may have been made again, with another UID
+                annotations[ACCOUNT_ANNOTATION] = world.api.objects[Key("ServiceAccount", key.namespace, key.name)]["metadata"]["uid"]
             assert now["metadata"]["labels"] == obj["metadata"]["labels"]
             assert now.get("spec", {}).items() >= obj.get("spec", {}).items()
             assert now.get("data") == obj.get("data")
