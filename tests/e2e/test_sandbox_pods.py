@@ -1,0 +1,90 @@
+"""What only real Pods can show of a job: nothing is written for it, it sees an empty house, and gVisor is another kernel."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripts.stack import waiting
+from scripts.stack.forward import forward
+from scripts.stack.shell import get, kubeconfig, kubectl
+
+from tests.e2e import agent
+from tests.e2e.conftest import optimizer
+
+pytestmark = pytest.mark.e2e
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+HOUSE = """
+import os
+facts = {
+    "environment": sorted(os.environ),
+    "processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()),
+    "token": os.path.exists("/var/run/secrets/kubernetes.io"),
+    "root": [],
+    "capabilities": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")],
+}
+for path in ("/proc/1/environ", "/proc/1/mem"):
+    facts[path] = os.access(path, os.R_OK)
+for folder in ("/", "/opt", "/etc"):
+    try:
+        open(f"{folder}/x", "w")
+        facts["root"].append(folder)
+    except OSError:
+        pass
+facts
+"""
+
+
+async def test_a_job_costs_the_server_no_write_at_all(endpoint: str, stack: str) -> None:
+    log = Path(kubeconfig()).parent / "audit.log"
+    if not log.exists():
+        pytest.skip("this cluster keeps no audit log where we can read it")
+    offset = log.stat().st_size
+    for number in range(5):
+        failed, text, _ = await agent.run_code(endpoint, "params['n'] * 2", n=number)
+        assert not failed, text
+    with log.open("rb") as file:
+        file.seek(offset)
+        events = [json.loads(line) for line in file]
+    users = [event["user"]["username"] for event in events if event["verb"] in WRITES]
+    assert users, "the operator's refill must be in the log, or it is the wrong log"
+    assert f"system:serviceaccount:{stack}:main-optimizer" not in users
+
+
+async def test_a_job_finds_nothing_of_value_in_its_pod(endpoint: str) -> None:
+    failed, text, _ = await agent.run_code(endpoint, HOUSE)
+    assert not failed, text
+    facts = json.loads(text)["result"]
+    assert facts["environment"] == ["HOME", "LANG", "PATH", "TMPDIR"]
+    assert len(facts["processes"]) == 2
+    assert facts["token"] is False
+    assert facts["root"] == []
+    assert facts["capabilities"] == ["0000000000000000"]
+    assert (facts["/proc/1/environ"], facts["/proc/1/mem"]) == (False, False)
+
+
+async def test_a_full_disk_is_an_error_of_the_job(endpoint: str) -> None:
+    code = "data = b'x' * 1_000_000\nwith open('big', 'wb') as file:\n    for _ in range(200): file.write(data)"
+    failed, text, _ = await agent.run_code(endpoint, code)
+    assert failed
+    assert "No space left on device" in text
+
+
+async def test_a_job_under_gvisor_meets_another_kernel(make: Callable[..., dict[str, Any]], namespace: str) -> None:
+    if "gvisor" not in kubectl("get", "runtimeclass", "-o", "name"):
+        pytest.skip("this cluster has no RuntimeClass gvisor")
+    make(optimizer("walled", sandbox={"runtimeClassName": "gvisor", "pool": {"min": 1, "max": 3}}))
+    waiting.ready("mcpo", "walled", namespace)
+    waiting.until("a warm sandbox", lambda: get("mcpo", "walled", namespace)["status"]["sandboxes"]["warm"] >= 1, seconds=60)
+    with forward("svc/walled-optimizer", 80, namespace) as port:
+        url = f"http://127.0.0.1:{port}/mcp"
+        failed, text, _ = await agent.run_code(url, "import os\nos.uname().release")
+        assert not failed, text
+        assert json.loads(text)["result"] != os.uname().release
+        failed, text, _ = await agent.call(
+            url, "execute_code", code="import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", timeout_s=5
+        )
+        assert failed
+        assert any(word in text for word in ("memory", "processes", "timeout")), text
