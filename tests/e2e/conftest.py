@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from scripts.stack import install, waiting
 from scripts.stack.forward import forward
-from scripts.stack.shell import devcluster, kubectl
+from scripts.stack.shell import devcluster, get, kubectl
 
 Images = dict[str, dict[str, str]]
 KEEP = os.environ.get("MCP_E2E_KEEP") == "1"
@@ -46,6 +46,9 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
     yield name
     if not KEEP:
+        # Pods first: the namespace controller comes back only after half their grace period.
+        kubectl("-n", name, "delete", "mcpo,mcps", "--all", "--wait=true", "--timeout=60s")
+        waiting.until("the Pods have ended", lambda: not get("pods", namespace=name), seconds=90, every=1)
         kubectl("delete", "namespace", name, "--wait=true", "--timeout=110s")
 
 
