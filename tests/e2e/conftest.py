@@ -48,7 +48,12 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     if not KEEP:
         # Pods first: the namespace controller comes back only after half their grace period.
         kubectl("-n", name, "delete", "mcpo,mcps", "--all", "--wait=true", "--timeout=60s")
-        waiting.until("the Pods have ended", lambda: not get("pods", namespace=name), seconds=90, every=1)
+        waiting.until(
+            "the Pods have ended",
+            lambda: not get("pods", namespace=name, selector="app.kubernetes.io/managed-by=mcp-operator"),
+            seconds=90,
+            every=1,
+        )
         kubectl("delete", "namespace", name, "--wait=true", "--timeout=110s")
 
 

@@ -45,7 +45,7 @@ async def test_the_stack_works_after_all_that(stack: str) -> None:
 
 
 async def test_a_new_server_is_federated_without_a_restart(stack: str, operator: Images) -> None:
-    pods = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component=server")}
+    pods = _running(stack)
     install.apply(install.example("remote", operator, stack), stack)
     waiting.ready("mcps", "weather", stack)
     with forward("svc/main-optimizer", 80, stack) as port:
@@ -53,7 +53,7 @@ async def test_a_new_server_is_federated_without_a_restart(stack: str, operator:
         deadline = time.monotonic() + 30
         while "weather." not in (await agent.call(url, "discover", query="weather forecast"))[1]:
             assert time.monotonic() < deadline
-    assert {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component=server")} == pods
+    assert _running(stack) >= pods
 
 
 def test_the_servers_account_may_write_nothing(stack: str) -> None:
@@ -65,12 +65,11 @@ def test_the_servers_account_may_write_nothing(stack: str) -> None:
 
 
 def test_an_upgrade_of_the_operator_restarts_no_server(stack: str, operator: Images) -> None:
-    before = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component in (server,upstream)")}
+    before = _running(stack)
     install.install_chart(operator, "--set", "logLevel=DEBUG")
     helm("test", install.RELEASE, "--namespace", install.NAMESPACE)
     install.install_chart(operator)
-    after = {pod["metadata"]["uid"] for pod in get("pods", namespace=stack, selector="mcp.optimizer.dev/component in (server,upstream)")}
-    assert before == after
+    assert _running(stack) == before
 
 
 async def test_without_the_operator_agents_are_served_and_deletion_leaves_nothing(stack: str, operator: Images) -> None:
@@ -85,6 +84,17 @@ async def test_without_the_operator_agents_are_served_and_deletion_leaves_nothin
         install.install_chart(operator)
     install.apply([optimizer("again")], stack)
     waiting.ready("mcpo", "again", stack)
+
+
+def _running(namespace: str) -> set[str]:
+    """UIDs of server and upstream Pods, once no earlier one is on its way out."""
+
+    def settled() -> set[str]:
+        pods = get("pods", namespace=namespace, selector="mcp.optimizer.dev/component in (server,upstream)")
+        ending = any("deletionTimestamp" in pod["metadata"] for pod in pods)
+        return set() if ending else {pod["metadata"]["uid"] for pod in pods}
+
+    return waiting.until("no Pod is ending", settled, seconds=90, every=1)
 
 
 def _ours(namespace: str) -> list[str]:
