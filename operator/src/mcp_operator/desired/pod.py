@@ -10,6 +10,9 @@ from .child import Owner
 DRAIN_SECONDS = 5
 """Between a Pod's removal from its Service and SIGTERM: endpoints take a moment to reach every node."""
 GRACE_SECONDS = 60
+"""For our own server, which ends as soon as its last call has."""
+UPSTREAM_GRACE_SECONDS = 30
+"""For somebody else's image, which may not listen to SIGTERM at all."""
 
 DEFAULT_RESOURCES: Manifest = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 
@@ -24,14 +27,14 @@ def pod_template(
     run_as_user: int | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """A Pod template around one container. Without a service account of its own the Pod gets no token at all."""
+    """A Pod template around one container. Without a service account of its own the Pod is somebody else's, and gets no token at all."""
     security: Manifest = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     if run_as_user is not None:
         security["runAsUser"] = run_as_user
     spec: Manifest = {
         "automountServiceAccountToken": service_account is not None,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "terminationGracePeriodSeconds": GRACE_SECONDS if service_account is not None else UPSTREAM_GRACE_SECONDS,
         "securityContext": security,
         "containers": [container],
         "topologySpreadConstraints": [_spread(owner, "kubernetes.io/hostname"), _spread(owner, "topology.kubernetes.io/zone")],
