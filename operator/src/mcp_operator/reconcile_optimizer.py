@@ -3,11 +3,14 @@
 from mcp_optimizer_api.config import UpstreamConfig
 from mcp_optimizer_api.status import ConditionType, Reason
 
-from .children import Outcome, converge
+from .cache import controller_uid
+from .children import Outcome, converge, finding
 from .context import Context, PoolReport
 from .desired.children import optimizer_children
 from .desired.deployment import initial_replicas
+from .desired.networkpolicy import sandbox_isolation
 from .desired.rbac import service_account
+from .errors import NamespaceTerminatingError, TerminalError, TransientError
 from .gather import ready_pods, workload
 from .keys_secret import converge_keys, decided
 from .kinds import Manifest, key_of
@@ -35,19 +38,36 @@ async def _converge(context: Context, opt: Optimizer, upstreams: list[UpstreamCo
     if opt.spec.paused:
         _, key = decided(context.cache, context.keys, opt)
         return Outcome(), await context.pools.reconcile(opt, key)
-    scaled = opt.spec.autoscaling.enabled
     account = service_account(opt.owner)
     outcome = await converge(context.applier, opt.owner, [account], attempt=attempt, prune=False)
     live = context.cache.get(key_of(account))
     if live is None or outcome.error is not None:
         return outcome, None
     manifests = optimizer_children(opt.owner, opt.spec, upstreams, context.settings, account_uid=live["metadata"]["uid"])
-    replicas = initial_replicas(opt.spec.replicas, opt.spec.autoscaling) if scaled else None
+    replicas = initial_replicas(opt.spec.replicas, opt.spec.autoscaling) if opt.spec.autoscaling.enabled else None
     stored, refused = await converge_keys(context, opt, attempt=attempt)
     outcome = await converge(context.applier, opt.owner, manifests, replicas=replicas, attempt=attempt)
-    if stored is None or outcome.error is not None:
-        return (outcome if outcome.error is not None else refused), None
-    return outcome, await context.pools.reconcile(opt, stored)
+    if outcome.error is None:
+        outcome = refused
+    if stored is None or isinstance(outcome.error, TransientError) or not _isolated(context, opt):
+        return outcome, None
+    return await _fill(context, opt, stored, outcome, attempt)
+
+
+def _isolated(context: Context, opt: Optimizer) -> bool:
+    """Whether the sandboxes' NetworkPolicy is in place. Other children that are refused keep nobody from running code, this one does."""
+    found = context.cache.get(key_of(sandbox_isolation(opt.owner)))
+    return found is not None and controller_uid(found) == opt.owner.uid
+
+
+async def _fill(context: Context, opt: Optimizer, key: bytes, outcome: Outcome, attempt: int) -> tuple[Outcome, PoolReport | None]:
+    """Look after the pool. When that fails, the rest of the status still has to be told."""
+    try:
+        return outcome, await context.pools.reconcile(opt, key)
+    except NamespaceTerminatingError:
+        raise
+    except (TransientError, TerminalError) as error:
+        return (outcome if outcome.error is not None else Outcome(failure=finding(error, attempt), error=error)), None
 
 
 def _observed(

@@ -291,3 +291,25 @@ async def test_a_foreign_secret_of_that_name_is_left_alone() -> None:
     await world.settle()
     assert world.get("Secret", "mcp-sandbox-keys")["data"] == {"x": "eA=="}
     assert world.condition("MCPOptimizer", "o", "Ready")[0] == "False"
+
+
+async def test_a_refused_child_keeps_nobody_from_running_code_unless_it_is_the_isolation() -> None:
+    for name, filled in (("o-optimizer", True), ("o-optimizer-sandbox", False)):
+        world = World()
+        world.api.fail = lambda verb, key, name=name: TerminalError("apply: 403 no") if key == Key("NetworkPolicy", "ns", name) else None  # type: ignore[misc]
+        world.api.add(optimizer())
+        await world.settle()
+        assert bool(world.pools.seen) is filled
+        assert world.condition("MCPOptimizer", "o", "Ready") == ("False", "Forbidden")
+
+
+async def test_a_pool_in_trouble_does_not_silence_the_status() -> None:
+    world = World()
+
+    async def fail(optimizer: Any, key: bytes) -> Any:
+        raise TransientError("create pods: 500")
+
+    world.pools.reconcile = fail  # type: ignore[method-assign]
+    world.api.add(optimizer())
+    await world.settle()
+    assert world.condition("MCPOptimizer", "o", "Ready") == ("False", "ApplyFailed")
