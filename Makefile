@@ -5,17 +5,17 @@ VENV := .venv
 PY := $(VENV)/bin/python
 MEMBERS := api operator server sandbox devcluster
 
-.PHONY: help venv lock lint format unit integration e2e test demo demo-down images cluster-up cluster-down bench crds docs
+.PHONY: help venv lock crds docs lint format unit images cluster-up cluster-down demo demo-down integration e2e test bench
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 venv: $(VENV)/.ready ## the virtual environment, from the hash-locked requirements
 $(VENV)/.ready: requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
 	@bash scripts/venv.sh $(VENV) $(MEMBERS)
 
-lock: ## lock requirements/*.in again, with hashes
-	@for f in requirements/*.in docs/examples/servers/*/requirements.in; do uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url --python-version 3.11 $$f -o $${f%.in}.txt; done
+lock: venv ## lock requirements/*.in again, with hashes
+	@for f in requirements/*.in docs/examples/servers/*/requirements.in; do $(PY) -m uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url --python-version 3.11 $$f -o $${f%.in}.txt; done
 
 crds: venv ## write crds/ and the chart's copy from the models
 	@$(PY) -m mcp_optimizer_api.crd crds charts/mcp-operator/files/crds
@@ -56,7 +56,7 @@ e2e: venv ## tests with real Pods
 test: venv ## everything: lint, unit, integration, e2e
 	@bash scripts/test.sh $(PY)
 
-bench: bench-operator bench-tokens bench-sandbox ## all benchmarks; each ends with one line of figures
+bench: bench-operator bench-tokens bench-sandbox ## all benchmarks, each ends with one line of figures; bench-NAME: one
 
 bench-%: venv
 	@$(PY) -m bench.$*

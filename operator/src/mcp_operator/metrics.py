@@ -1,4 +1,4 @@
-"""Prometheus metrics of the operator. docs/reference/metrics.md lists them; a test compares the two."""
+"""Prometheus metrics of the operator. docs/reference/metrics-operator.md lists them; a test compares the two."""
 
 import time
 from collections import Counter as Counting
