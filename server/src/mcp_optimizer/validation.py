@@ -4,6 +4,7 @@ A schema can be a trap: references to the network, exponential references, regul
 followed: what cannot be checked safely here is left to the server that wrote it.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -17,7 +18,14 @@ from referencing.jsonschema import DRAFT202012
 from .errors import BAD_REQUEST, CallFailure
 
 MAX_REFERENCES = 2000
-MAX_MATCHED_TEXT = 2000
+MAX_STEPS = 50_000
+"""Of one validation: what a megabyte of arguments would cost more, every other request would wait for."""
+MAX_ERRORS = 100
+"""The best of these is told."""
+MAX_COMPARED = 300
+"""Items whose uniqueness is checked: objects are compared each with each."""
+MAX_MATCHED_TEXT = 500
+MAX_REPETITIONS, MAX_CHOICES = 2, 6
 MAX_MESSAGE = 400
 
 Validate = Callable[[Mapping[str, Any]], None]
@@ -28,11 +36,21 @@ class _TooManyReferences(Exception):
     """The schema refers to itself more often than any honest one does for these arguments."""
 
 
+class _TooMuchWork(Exception):
+    """Checking these arguments would hold up everybody else."""
+
+
 class _Budget:
-    """References followed in the validation that runs now; validation never awaits, so one counter serves all."""
+    """References followed and steps taken in the validation that runs now; validation never awaits, so one counter serves all."""
 
     def __init__(self) -> None:
-        self.spent = 0
+        self.spent = self.steps = 0
+
+    def step(self, *operands: Any) -> None:
+        """One keyword is about to be checked; lists and objects cost their size."""
+        self.steps += 1 + sum(len(operand) for operand in operands if isinstance(operand, list | dict))
+        if self.steps > MAX_STEPS:
+            raise _TooMuchWork
 
 
 _budget: Final = _Budget()
@@ -43,11 +61,11 @@ def compile_validator(schema: Mapping[str, Any]) -> Validate:
     validator = _Validator(_disarmed(schema), registry=_OFFLINE)
 
     def validate(arguments: Mapping[str, Any]) -> None:
-        _budget.spent = 0
+        _budget.spent = _budget.steps = 0
         try:
-            error = best_match(validator.iter_errors(arguments))
+            error = best_match(itertools.islice(validator.iter_errors(arguments), MAX_ERRORS))
         except Exception:
-            # Too many references, one that leads nowhere, a keyword of the wrong type: the schema is wrong, so its server decides.
+            # Too much work, too many references, one that leads nowhere, a keyword of the wrong type: the server decides.
             return
         if error is not None:
             raise CallFailure(BAD_REQUEST, _sentence(error))
@@ -73,12 +91,29 @@ def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterat
         yield ValidationError(f"{instance[:100]!r} does not match {pattern!r}")
 
 
+def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, list) and len(instance) <= MAX_COMPARED:
+        yield from _KEYWORDS["uniqueItems"](validator, wanted, instance, schema)
+
+
+def _counted(check: Callable[..., Any]) -> Callable[..., Iterator[ValidationError]]:
+    def counted(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        _budget.step(value, instance)
+        yield from check(validator, value, instance, schema) or ()
+
+    return counted
+
+
 def _accept_anything(uri: str) -> Resource[Any]:
     return Resource.from_contents({}, default_specification=DRAFT202012)
 
 
 _OFFLINE: Registry[Any] = Registry(retrieve=_accept_anything)  # type: ignore[call-arg]
-_Validator: Any = extend(jsonschema.Draft202012Validator, {"$ref": _reference, "pattern": _pattern})  # type: ignore[no-untyped-call]
+_KEYWORDS: Final[Mapping[str, Any]] = jsonschema.Draft202012Validator.VALIDATORS
+_OURS: Final[Mapping[str, Any]] = {"$ref": _reference, "pattern": _pattern, "uniqueItems": _unique_items}
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, {name: _counted(check) for name, check in {**_KEYWORDS, **_OURS}.items()}
+)
 
 
 def _disarmed(schema: Any) -> Any:
@@ -105,15 +140,21 @@ def _disarmed_keyword(keyword: str, value: Any) -> Any:
     return _disarmed(value)
 
 
-_REPEAT = re.compile(r"(?<!\\)[*+]|\{\d+,\d*\}")
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_CLASS = re.compile(r"\[\^?\]?[^\]]*\]")
+_REPEAT = re.compile(r"[*+]|\{\d*,\d*\}")
 
 
 def _harmless(pattern: Any) -> bool:
-    """Whether matching is fast on any short text: no repetition of a group, no back reference, at most two repetitions."""
-    if not isinstance(pattern, str) or len(pattern) > 200 or re.search(r"\)[*+{]|\\[1-9]|\(\?", pattern):
+    """Whether matching is fast on any short text: no repetition of a group, no back reference, few repetitions, options and alternatives."""
+    if not isinstance(pattern, str) or len(pattern) > 200 or re.search(r"\\[1-9]", pattern):
+        return False
+    bare = _CLASS.sub("x", _ESCAPE.sub("x", pattern))
+    if re.search(r"\)[*+{]|\(\?", bare):
         return False
     try:
         re.compile(pattern)
     except (re.error, OverflowError):
         return False
-    return len(_REPEAT.findall(pattern)) <= 2
+    # Options that fail one after the other are tried in every combination: (a|b)?c? are three choices, eight ways.
+    return len(_REPEAT.findall(bare)) <= MAX_REPETITIONS and bare.count("?") + bare.count("|") <= MAX_CHOICES

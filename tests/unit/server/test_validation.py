@@ -55,6 +55,11 @@ def bomb() -> dict[str, Any]:
         ({"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}, {"a": "a" * 60 + "!"}),
         ({"properties": {"a": {"type": "string", "pattern": "(a|a)*b"}}}, {"a": "a" * 60}),
         ({"properties": {"a": {"type": "string", "pattern": "a*a*a*a*a*a*b"}}}, {"a": "a" * 2000}),
+        ({"properties": {"a": {"type": "string", "pattern": "a?" * 40 + "a" * 40}}}, {"a": "a" * 39}),
+        ({"properties": {"a": {"type": "string", "pattern": "^" + "(ab|a|b)" * 24 + "!"}}}, {"a": "ab" * 24}),
+        ({"properties": {"a": {"type": "string", "pattern": r"\\*" * 8 + "b"}}}, {"a": "\\" * 400}),
+        ({"properties": {"a": {"uniqueItems": True}}}, {"a": [{"n": number // 2} for number in range(20_000)]}),
+        ({"properties": {"a": {"items": {"enum": list(range(5000))}}}}, {"a": [4999] * 100_000}),
         ({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}, {"a" * 60 + "!": 1}),
         ({"$ref": "#"}, {"a": 1}),
         ({"properties": {"a": {"$ref": "https://example.com/schema.json"}}}, {"a": 1}),
@@ -67,6 +72,21 @@ def test_a_schema_that_cannot_be_checked_safely_is_left_to_its_server(schema: di
     started = time.monotonic()
     compile_validator(schema)(arguments)
     assert time.monotonic() - started < 10
+
+
+def test_a_long_list_of_wrong_items_is_refused_after_the_first_hundred() -> None:
+    with pytest.raises(CallFailure, match=r"^arguments\.a\.\d\d?: 0 is not of type 'string'"):
+        compile_validator({"properties": {"a": {"items": {"type": "string"}}}})({"a": [0] * 40_000})
+
+
+def test_a_list_too_long_to_be_checked_in_passing_is_left_to_its_server() -> None:
+    compile_validator({"properties": {"a": {"items": {"type": "string"}}}})({"a": [0] * 400_000})
+
+
+@pytest.mark.parametrize("pattern", [r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2})?$", r"^[+*?|a-z]+$", r"^(open|closed|all)$", r"^[^/]+/[^/]+$"])
+def test_everyday_patterns_are_enforced(pattern: str) -> None:
+    with pytest.raises(CallFailure, match="does not match"):
+        compile_validator({"properties": {"a": {"pattern": pattern}}})({"a": "#/"})
 
 
 def test_honest_patterns_are_enforced_and_properties_may_be_called_pattern() -> None:
