@@ -9,10 +9,10 @@ import pytest
 from tests.agent_process import AgentProcess
 
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
-from mcp_optimizer.sandbox import PodLane
+from mcp_optimizer.sandbox import PodLane, pod_lane
 from mcp_optimizer_api.job import CallError
 
-from .conftest import FakeWatch, eventually, manifest
+from .conftest import OWNER, FakeWatch, config, eventually, manifest
 
 Spawn = Callable[..., AgentProcess]
 
@@ -218,6 +218,21 @@ async def test_a_pod_that_went_without_closing_its_connection_is_noticed(lane: P
     outcome = await job
     assert outcome.error is not None
     assert outcome.error.kind == "memory"
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"pod_selector": "c=d"}])
+async def test_a_new_configuration_leaves_running_jobs_alone(
+    lane: PodLane, spawn: Spawn, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(pod_lane, "LAST_WORDS_SECONDS", 0.0)
+    spawn("a")
+
+    async def on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:
+        lane.configure(config(**change), "ns", OWNER)
+        await asyncio.sleep(0.1)
+        return CallOutcome(ok=True, value="done")
+
+    assert (await run(lane, "call('a.b')", on_call=on_call)).value == "done"
 
 
 async def test_a_cancelled_caller_cancels_the_job(lane: PodLane, spawn: Spawn) -> None:

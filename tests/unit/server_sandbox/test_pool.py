@@ -109,6 +109,16 @@ async def test_a_key_that_arrives_late_serves_those_who_wait() -> None:
     assert await waiting is not None
 
 
+async def test_a_cleared_pool_offers_nothing_but_ends_no_pod() -> None:
+    pool = pool_of("a", "b")
+    pod = await pool.take(0)
+    assert pod is not None
+    pool.clear()
+    assert (pool.warm, await pool.take(0), await pool.end_of(pod, 0)) == (0, None, "")
+    pool.apply(Event("listed", (manifest(pod.name),)))
+    assert await pool.take(0) is None
+
+
 async def test_the_end_of_a_pod_is_told_to_who_asks() -> None:
     pool = pool_of("a")
     pod = await pool.take(0)

@@ -40,8 +40,10 @@ class WarmPool:
         """Take in what the watch says."""
         pods = [pod for manifest in event.objects if (pod := parse(manifest)) is not None]
         if event.kind == "listed":
-            for uid in self._pods.keys() - {pod.uid for pod in pods}:
+            listed = {pod.uid for pod in pods}
+            for uid in self._pods.keys() - listed:
                 self._forget(uid)
+            self._taken &= listed
         for pod in pods:
             if event.kind == "deleted":
                 self._forget(pod.uid, pod.end)
@@ -52,9 +54,8 @@ class WarmPool:
         self._serve()
 
     def clear(self) -> None:
-        """Forget everything: the pool is another one now."""
-        for uid in list(self._pods):
-            self._forget(uid)
+        """Offer nothing of what is known: the pool is another one now. Its Pods have not ended, and jobs may run in them."""
+        self._pods.clear()
 
     async def take(self, seconds: float, *, first: bool = False) -> SandboxPod | None:
         """A warm Pod for the caller alone, or None when none came within `seconds`. `first`: ahead of those who wait already."""
