@@ -105,8 +105,9 @@ async def test_a_job_that_fails_is_an_error_with_its_output(tmp_path: Path, kind
     [
         ({}, "code must be Python source text"),
         ({"code": " "}, "code must be Python source text"),
-        ({"code": "1", "timeout_s": 31}, "timeout_s must be more than 0 and at most 30, the limit of this endpoint"),
-        ({"code": "1", "timeout_s": "5"}, "timeout_s must be more than 0 and at most 30, the limit of this endpoint"),
+        ({"code": "1", "timeout_s": 31}, "timeout_s must be at least 0.1 and at most 30, the limit of this endpoint"),
+        ({"code": "1", "timeout_s": 0.001}, "timeout_s must be at least 0.1 and at most 30, the limit of this endpoint"),
+        ({"code": "1", "timeout_s": "5"}, "timeout_s must be at least 0.1 and at most 30, the limit of this endpoint"),
         ({"code": "1", "params": [1]}, "params must be an object, not list"),
     ],
 )

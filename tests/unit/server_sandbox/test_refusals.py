@@ -10,7 +10,7 @@ from tests.agent_process import AgentProcess
 
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
-from mcp_optimizer.sandbox import PodLane
+from mcp_optimizer.sandbox import PodLane, pool
 
 from .conftest import OWNER, FakeWatch, config, eventually, manifest
 
@@ -94,3 +94,12 @@ async def test_code_too_large_for_a_frame_is_refused_before_a_pod_is_spent(lane:
         await run(lane, "1", x="y" * 5_000_000)
     assert failure.value.code == 400
     assert agent.ready()[0] == 200
+
+
+async def test_a_start_that_its_agents_refuse_spoils_no_pod(lane: PodLane, spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "PENALTY_SECONDS", 0.3)
+    lane.configure(config(queue_seconds=1), "ns", OWNER)
+    spawn("a")
+    with pytest.raises(CallFailure, match="timeoutSeconds"):
+        await lane.run(JobRequest(code="1", timeout_s=0.001), no_tool)
+    assert (await run(lane, "1")).ok

@@ -16,7 +16,7 @@ MAX_ANSWER_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a Pod is not ours. `taken`: somebody else was first. `unfit`: it answered, but will never run our job. `unreachable`: it may recover."""
+    """Why a Pod is not ours. `taken`: somebody else was first. `unfit`: it answered, but will not run this job. `unreachable`: it may recover."""
 
     why: Literal["taken", "unfit", "unreachable"]
     message: str

@@ -187,8 +187,8 @@ class PodLane:
             self._totals.conflicts += 1
             return
         log.warning("a sandbox Pod could not be claimed", extra={"sandbox": pod.name, "why": answer.message})
-        if answer.why == "unreachable":
-            self._pool.penalise(pod)
+        # Never for ever: what it refused may have been this one job.
+        self._pool.penalise(pod)
 
     def _refusal(self, message: str) -> CallFailure:
         self._totals.refused += 1

@@ -10,6 +10,8 @@ from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.job import CallError
 
 MAX_CODE = 512 * 1024
+MIN_TIMEOUT = 0.1
+"""Seconds. The agents take no job with less than 0.01."""
 _CODES = {"timeout": TIMEOUT, "lost": UNAVAILABLE}
 
 
@@ -46,8 +48,10 @@ def _request(arguments: dict[str, Any], sandbox: SandboxConfig) -> JobRequest:
     timeout = arguments.get("timeout_s")
     if timeout is None:
         timeout = sandbox.timeout_seconds
-    elif isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= sandbox.timeout_seconds:
-        raise CallFailure(BAD_REQUEST, f"timeout_s must be more than 0 and at most {sandbox.timeout_seconds}, the limit of this endpoint")
+    elif isinstance(timeout, bool) or not isinstance(timeout, int | float) or not MIN_TIMEOUT <= timeout <= sandbox.timeout_seconds:
+        raise CallFailure(
+            BAD_REQUEST, f"timeout_s must be at least {MIN_TIMEOUT} and at most {sandbox.timeout_seconds}, the limit of this endpoint"
+        )
     return JobRequest(code=code, params=object_argument(arguments, "params"), timeout_s=float(timeout))
 
 
