@@ -148,7 +148,7 @@ def server(number: int) -> dict[str, Any]:
 async def apply(target: Plane, count: int) -> None:
     """Create all servers, sixteen requests at a time: kubectl alone would need longer than the operator."""
     configuration = Configuration()
-    await config.load_kube_config(config_file=str(target.kubeconfig), client_configuration=configuration)
+    await config.load_kube_config(config_file=str(target.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
     async with ApiClient(configuration) as api:
         slots = asyncio.Semaphore(16)
 

@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.types import CallToolResult
 from scripts.stack import install, waiting
 from scripts.stack.forward import forward
-from scripts.stack.shell import devcluster, kubeconfig, kubectl, step, tool
+from scripts.stack.shell import devcluster, get, kubeconfig, kubectl, step, tool
 from scripts.stack.tokens import count_tokens
 
 NAMESPACE = install.DEMO_NAMESPACE
@@ -48,7 +48,7 @@ def set_up() -> None:
 
 
 def _tools_behind(optimizer: str) -> int:
-    found = waiting.get("mcpo", optimizer, NAMESPACE)
+    found = get("mcpo", optimizer, NAMESPACE)
     return int(found.get("status", {}).get("totals", {}).get("tools", 0)) if found["status"]["totals"]["ready"] == len(SERVERS) else 0
 
 

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from .shell import CommandError, kubeconfig, tool
 
@@ -36,7 +37,7 @@ def forward(target: str, port: int, namespace: str) -> Iterator[int]:
             process.wait(10)
 
 
-def _local_port(process: "subprocess.Popen[bytes]", output: "tempfile._TemporaryFileWrapper[str]", target: str) -> int:
+def _local_port(process: "subprocess.Popen[bytes]", output: TextIO, target: str) -> int:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         output.seek(0)

@@ -9,7 +9,7 @@ from .shell import CommandError, get, kubectl
 T = TypeVar("T")
 
 
-def until(what: str, probe: Callable[[], T], *, seconds: float = 60, every: float = 0.2) -> T:
+def until(what: str, probe: Callable[[], T | None], *, seconds: float = 60, every: float = 0.2) -> T:
     """The first true answer of `probe`; after `seconds` an AssertionError with the last answer or error."""
     deadline = time.monotonic() + seconds
     last: object = None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.unit.operator.objects import optimizer, pod, server
-from tests.unit.operator.world import World
+from tests.unit.operator.world import World, settled
 
 from mcp_operator.context import Collected
 from mcp_operator.desired.deployment import ACCOUNT_ANNOTATION
@@ -31,14 +31,6 @@ VERIFIED = Verification(outcome=Outcome.VERIFIED, reason=Reason.VERIFIED, messag
 
 def children(world: World) -> set[tuple[str, str]]:
     return {(key.kind, key.name) for key in world.api.objects if not key.kind.startswith("MCP") and key.kind != "Pod"}
-
-
-async def settled(*resources: dict[str, Any]) -> World:
-    world = World()
-    for resource in resources:
-        world.api.add(resource)
-    await world.settle()
-    return world
 
 
 def edited(world: World, kind: str, name: str, **spec: Any) -> None:
@@ -261,55 +253,3 @@ async def test_the_verdict_of_a_handshake_decides_about_ready() -> None:
         await world.settle()
         assert world.condition("MCPServer", "r", "Ready") == expected
     assert world.get("MCPServer", "r")["status"]["tools"]["count"] == 3, "the last good catalogue stays"
-
-
-async def test_pool_keys_survive_restarts_and_leave_with_their_optimizer() -> None:
-    world = await settled(optimizer("a"), optimizer("b"))
-    first = dict(world.get("Secret", "mcp-sandbox-keys")["data"])
-    assert set(first) == {"a", "b"} and first["a"] != first["b"]
-    world = World(world.api, world.clock)
-    world.api.take(Key("MCPOptimizer", "ns", "b"))
-    await world.settle()
-    assert world.get("Secret", "mcp-sandbox-keys")["data"] == {"a": first["a"]}
-
-
-async def test_a_secret_that_is_only_missing_from_the_cache_keeps_its_keys() -> None:
-    world = await settled(optimizer("a"))
-    before = dict(world.get("Secret", "mcp-sandbox-keys")["data"])
-    late = World(world.api, world.clock)
-    late.cache.remove(Key("Secret", "ns", "mcp-sandbox-keys"))
-    await late.settle()
-    assert world.get("Secret", "mcp-sandbox-keys")["data"] == before
-
-
-async def test_a_foreign_secret_of_that_name_is_left_alone() -> None:
-    world = World()
-    world.api.add(
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mcp-sandbox-keys", "namespace": "ns"}, "data": {"x": "eA=="}}
-    )
-    world.api.add(optimizer())
-    await world.settle()
-    assert world.get("Secret", "mcp-sandbox-keys")["data"] == {"x": "eA=="}
-    assert world.condition("MCPOptimizer", "o", "Ready")[0] == "False"
-
-
-async def test_a_refused_child_keeps_nobody_from_running_code_unless_it_is_the_isolation() -> None:
-    for name, filled in (("o-optimizer", True), ("o-optimizer-sandbox", False)):
-        world = World()
-        world.api.fail = lambda verb, key, name=name: TerminalError("apply: 403 no") if key == Key("NetworkPolicy", "ns", name) else None  # type: ignore[misc]
-        world.api.add(optimizer())
-        await world.settle()
-        assert bool(world.pools.seen) is filled
-        assert world.condition("MCPOptimizer", "o", "Ready") == ("False", "Forbidden")
-
-
-async def test_a_pool_in_trouble_does_not_silence_the_status() -> None:
-    world = World()
-
-    async def fail(optimizer: Any, key: bytes) -> Any:
-        raise TransientError("create pods: 500")
-
-    world.pools.reconcile = fail  # type: ignore[method-assign]
-    world.api.add(optimizer())
-    await world.settle()
-    assert world.condition("MCPOptimizer", "o", "Ready") == ("False", "ApplyFailed")

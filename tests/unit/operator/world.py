@@ -146,3 +146,12 @@ class World:
         """Status and reason."""
         conditions = self.get(kind, name).get("status", {}).get("conditions", [])
         return next(((c["status"], c["reason"]) for c in conditions if c["type"] == condition), ("", ""))
+
+
+async def settled(*resources: Manifest) -> World:
+    """A world with these resources in which nothing is left to do."""
+    world = World()
+    for resource in resources:
+        world.api.add(resource)
+    await world.settle()
+    return world
