@@ -76,6 +76,9 @@ class Lease:
                             continue
             except TimeoutError:
                 pass
+            except Exception:
+                # Whatever it is: a leader that silently stops renewing would go on writing beside the next one.
+                log.exception("Could not renew the Lease")
             if self._held is None or self._now() - renewed >= self._deadline:
                 log.error("Lost the Lease", extra={"identity": self._identity})
                 self._on_lost()
@@ -95,8 +98,7 @@ class Lease:
         """Take or renew the Lease; False when somebody else has it, or the API server does not answer."""
         try:
             if self._held is not None:
-                self._held = await self._client.replace(LEASE, self._document(self._held))
-                return True
+                return await self._renew(self._held)
             found = await self._client.get(LEASE, self._namespace, self._name)
             if found is None:
                 self._held = await self._client.create(LEASE, self._document(None))
@@ -109,6 +111,17 @@ class Lease:
         except OperatorError as error:
             log.warning("Could not reach the Lease: %s", error)
         return False
+
+    async def _renew(self, held: Manifest) -> bool:
+        try:
+            self._held = await self._client.replace(LEASE, self._document(held))
+        except ConflictError:
+            # An earlier renewal may have been written although its answer was lost. Then the Lease is still ours.
+            found = await self._client.get(LEASE, self._namespace, self._name)
+            if found is None or (found.get("spec") or {}).get("holderIdentity") != self._identity:
+                raise
+            self._held = await self._client.replace(LEASE, self._document(found))
+        return True
 
     def _expired(self, lease: Manifest) -> bool:
         spec = lease.get("spec") or {}

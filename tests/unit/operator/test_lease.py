@@ -107,6 +107,31 @@ async def test_a_holder_whose_lease_was_taken_ends_at_once() -> None:
     assert lost == ["a"]
 
 
+async def test_a_renewal_whose_answer_was_lost_does_not_cost_the_lease() -> None:
+    api, clock, lost = FakeApi(), Clock(), list[str]()
+    first = lease(api, "a", clock, lost=lost)
+    await first._try()
+    api.add(api.objects[KEY])  # the API server wrote our renewal, and ended before it could say so
+    assert await first._try() is True
+    assert await first._try() is True
+    assert holder(api) == "a"
+
+
+async def test_an_error_nobody_expected_counts_as_a_renewal_that_failed() -> None:
+    api, clock, lost = FakeApi(), Clock(), list[str]()
+    first = lease(api, "a", clock, lost=lost)
+    await first._try()
+
+    def fail(verb: str, key: Key) -> OperatorError | None:
+        clock.now += 3
+        raise ValueError("a bug")
+
+    api.fail = fail
+    async with asyncio.timeout(10):
+        await first.hold()
+    assert lost == ["a"]
+
+
 async def test_waiting_ends_when_the_lease_is_free() -> None:
     api, clock = FakeApi(), Clock()
     first, second = lease(api, "a", clock), lease(api, "b", clock)
