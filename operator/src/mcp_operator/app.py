@@ -135,22 +135,21 @@ async def main(settings: Settings, *, host: str) -> None:
 
 
 async def _lead(app: App, lease: Lease) -> None:
-    """Run the app while holding the Lease; SIGTERM while waiting for it ends the wait."""
+    """Run the app while holding the Lease. Until kopf listens to signals itself, SIGTERM ends the wait or the lists."""
     holding: asyncio.Task[None] | None = None
-    if app.settings.leader_election:
-        waiting = asyncio.ensure_future(lease.acquire())
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, waiting.cancel)
-        try:
-            await waiting
-        except asyncio.CancelledError:
-            log.info("Stopped before it was the leader")
-            return
-        holding = asyncio.create_task(lease.hold(), name="lease")
-    app.metrics.leader.set(1)
+    running = asyncio.current_task()
+    assert running is not None
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
     try:
+        if app.settings.leader_election:
+            await lease.acquire()
+            holding = asyncio.create_task(lease.hold(), name="lease")
+        app.metrics.leader.set(1)
         await app.run()
+    except asyncio.CancelledError:
+        log.info("Stopped before it began to work")
     finally:
         app.metrics.leader.set(0)
         if holding is not None:
