@@ -81,6 +81,10 @@ class Sync:
             log.warning("Could not list %s: %s", kind.plural, error)
             self.ask(kind)
             return
+        except Exception:
+            # The ticker is the safety net of everything else: one object that hits a bug of ours must not end it.
+            log.exception("Could not compare %s", kind.plural)
+            return
         for key, uid in before.items():
             # Not in the list though we knew it before the list began: gone, unless it was made again meanwhile.
             present = self._cache.get(key)

@@ -1,7 +1,7 @@
 """Lists find what the watch missed."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 from tests.unit.operator.fake_api import FakeApi
 from tests.unit.operator.objects import pod, server
@@ -73,3 +73,24 @@ def test_the_first_look_is_spread_but_never_for_long() -> None:
     assert start_spread(0) == 0
     assert start_spread(200) == 1.0
     assert start_spread(10**6) == MAX_START_SPREAD
+
+
+async def test_an_object_that_hits_a_bug_does_not_end_the_ticker() -> None:
+    bench = Bench()
+    bench.api.add(server())
+    await bench.sync.load()
+    seen: list[Key] = []
+    saw, bad = bench.sync._dispatcher.saw, [True]
+
+    def stumble(*arguments: Any) -> None:
+        if bad.pop() if bad else False:
+            raise KeyError("a bug")
+        saw(*arguments)
+
+    bench.sync._dispatcher.saw = stumble  # type: ignore[method-assign]
+    ticker = asyncio.create_task(bench.sync.run(period=0.01, enqueue=lambda key, delay: seen.append(key)))
+    async with asyncio.timeout(10):
+        while len(seen) < 2 and not ticker.done():  # noqa: ASYNC110 - the ticker is what is tested
+            await asyncio.sleep(0.001)
+    assert not ticker.done()
+    ticker.cancel()
