@@ -136,13 +136,21 @@ class Client:
             response = await self._api.rest_client.request(method, url, headers, body, _request_timeout=timeout)  # type: ignore[no-untyped-call]
             code = str(response.status)
             data = await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, kube_config.ConfigException) as error:
             raise TransientError(f"{verb} {path}: {type(error).__name__}: {error}") from error
         finally:
             self._metrics.api_requests.labels(verb, code).inc()
         if response.status < 300:
-            return response.status, json.loads(data) if data else {}
+            return response.status, _decoded(data, f"{verb} {path}")
         raise error_from(response.status, data, f"{verb} {path}", response.getheader("Retry-After"))
+
+
+def _decoded(data: bytes, what: str) -> Manifest:
+    try:
+        found: Manifest = json.loads(data) if data else {}
+    except ValueError as error:
+        raise TransientError(f"{what}: the answer is not JSON ({error}); does something else answer for the API server?") from error
+    return found
 
 
 def error_from(code: int, body: bytes, what: str, retry_after: str | None = None) -> OperatorError:

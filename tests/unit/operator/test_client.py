@@ -1,12 +1,17 @@
 """What the API server answers, as our errors."""
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import ConfigException
 
-from mcp_operator.client import error_from
+from mcp_operator.client import Client, error_from
 from mcp_operator.errors import ConflictError, NamespaceTerminatingError, NotFoundError, TerminalError, TransientError
 from mcp_operator.kinds import BY_NAME, DEPLOYMENT, POD, SECRET, WATCHED
+from mcp_operator.metrics import Metrics
 
 
 @pytest.mark.parametrize(
@@ -57,3 +62,34 @@ def test_only_our_own_objects_are_watched_and_of_secrets_only_one_name() -> None
         if kind.group != "mcp.optimizer.dev":
             assert kind.label_selector or kind is SECRET
     assert SECRET.field_selector == "metadata.name=mcp-sandbox-keys"
+
+
+class Answering(Configuration):
+    """No token, or no way to get one."""
+
+    broken: Exception | None = None
+
+    async def get_api_key_with_prefix(self, identifier: str, alias: str | None = None) -> str | None:
+        if self.broken is not None:
+            raise self.broken
+        return None
+
+
+@pytest.mark.parametrize(
+    ("body", "broken"), [(b"<html>welcome</html>", None), (b"{}", ConfigException("Token file exists but empty.")), (b"{}", OSError())]
+)
+async def test_whatever_goes_wrong_with_a_request_is_one_of_our_errors(body: bytes, broken: Exception | None) -> None:
+    configuration = Answering()
+    configuration.broken = broken
+    client = Client(configuration, Metrics(version="1"), version="1")
+
+    async def request(*arguments: Any, **more: Any) -> Any:
+        async def read() -> bytes:
+            return body
+
+        return SimpleNamespace(status=200, read=read)
+
+    client._api.rest_client.request = request
+    with pytest.raises(TransientError):
+        await client.request("GET", "/x", verb="get")
+    await client.close()
