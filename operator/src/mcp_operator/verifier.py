@@ -1,14 +1,22 @@
 """Runs MCP handshakes beside the work queue: a server that hangs must not hold a worker."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+
+from mcp_optimizer_api.status import Reason
 
 from .check_schedule import CheckState, after_check, next_check
 from .clock import Clock
 from .kinds import Key
-from .verify import Era, Verification
+from .verify import Era, Outcome, Verification
 
 CONCURRENCY = 16
+_OUR_FAULT = Verification(
+    outcome=Outcome.FAILED, reason=Reason.NOT_MCP, message="The endpoint's replies could not be examined; the operator's log says why."
+)
+
+log = logging.getLogger(__name__)
 
 
 class Verifier:
@@ -54,6 +62,10 @@ class Verifier:
         try:
             async with self._slots:
                 found = await self._check(url, before.latest.era if before is not None else None)
+        except Exception:
+            # A reply that hits a bug of ours: without a verdict nobody would ever ask again.
+            log.exception("Check failed", extra={"key": str(key)})
+            found = _OUR_FAULT
         finally:
             if self._running.get(key) is asyncio.current_task():
                 del self._running[key]

@@ -76,3 +76,14 @@ async def test_stopping_ends_every_check() -> None:
     async with asyncio.timeout(10):
         await bench.verifier.stop()
     assert bench.changed == []
+
+
+async def test_a_reply_that_hits_a_bug_of_ours_is_a_verdict_and_is_tried_again() -> None:
+    bench = Bench()
+    bench.answer.set_exception(KeyError("a bug"))
+    bench.ask()
+    await bench.finish()
+    verdict, again = bench.ask()
+    assert bench.changed == [KEY]
+    assert verdict is not None and verdict.outcome is Outcome.FAILED
+    assert again is not None and again > 0
