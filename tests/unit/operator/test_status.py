@@ -13,7 +13,7 @@ from mcp_operator.status.pods import pod_problem, relevant
 from mcp_operator.status.summary import NEEDS_A_HUMAN, summary
 from mcp_operator.status.urgency import Urgency, urgency
 from mcp_operator.status.workload import Workload, availability, scaling, standing
-from mcp_optimizer_api.optimizer import MCPOptimizerStatus, Metrics, SandboxCounts
+from mcp_optimizer_api.optimizer import FederatedServer, MCPOptimizerStatus, Metrics, SandboxCounts
 from mcp_optimizer_api.pods import Autoscaling
 from mcp_optimizer_api.status import Condition, ConditionType, Reason
 
@@ -223,6 +223,10 @@ def status(*conditions: Condition, **fields: Any) -> MCPOptimizerStatus:
     return MCPOptimizerStatus(conditions=list(conditions), **fields)
 
 
+def failing(message: str) -> FederatedServer:
+    return FederatedServer(name="s", ready=False, tools=0, message=message)
+
+
 READY, STALLED = condition(), condition("Stalled", "False", "Reconciled")
 WAITING = condition(status="False", reason="Progressing")
 METRICS = Metrics(window_seconds=60, calls_per_second=1, error_percent=0, tokens_baseline=1, tokens_served=1, token_method="m")
@@ -238,6 +242,7 @@ METRICS = Metrics(window_seconds=60, calls_per_second=1, error_percent=0, tokens
         ("a generation", status(READY, observed_generation=1), status(READY, observed_generation=2), Urgency.SETTLED),
         ("another reason elsewhere", status(READY, STALLED), status(READY, condition("Stalled", "False", "Ready")), Urgency.SETTLED),
         ("words", status(READY), status(condition(message="other")), Urgency.EVENTUALLY),
+        ("an upstream's words", status(READY, servers=[failing("a")]), status(READY, servers=[failing("b")]), Urgency.EVENTUALLY),
         ("metrics", status(READY), status(READY, metrics=METRICS), Urgency.EVENTUALLY),
         ("pool counts", status(READY), status(READY, sandboxes=SandboxCounts(warm=1)), Urgency.EVENTUALLY),
         ("a foreign condition", status(READY, condition("Theirs")), status(READY), Urgency.NONE),

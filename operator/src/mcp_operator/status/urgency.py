@@ -63,8 +63,9 @@ def _comparable(status: Resource, conditions: dict[str, Condition]) -> dict[str,
     content = _whole(status, conditions)
     for field in _MOVING:
         content.pop(field, None)
-    for condition in content["conditions"].values():
-        condition.pop("message")
+    # Wording, some of it a stranger's: an upstream whose error is new with every request must not cost a write each.
+    for worded in (*content["conditions"].values(), *content.get("servers", ())):
+        worded.pop("message")
     return content
 
 
