@@ -62,6 +62,8 @@ class WorkQueue(Generic[K]):
             return
         self._due[key] = due
         self._sequence += 1
+        if len(self._heap) > 2 * len(self._due) + 64:
+            self._tidy()
         heapq.heappush(self._heap, (due, self._sequence, key))
         if self._idle and self._heap[0][2] == key:
             self._arm(asyncio.get_running_loop())
@@ -119,6 +121,11 @@ class WorkQueue(Generic[K]):
             self._timer.cancel()
         while self._idle:
             self._wake()
+
+    def _tidy(self) -> None:
+        """Drop entries of keys that were due earlier after all: a busy key leaves one behind with every look, for half an hour."""
+        self._heap = [(due, number, key) for number, (key, due) in enumerate(self._due.items())]
+        heapq.heapify(self._heap)
 
     def _wake(self) -> None:
         while self._idle:

@@ -180,3 +180,15 @@ async def test_many_producers_and_slow_workers_lose_nothing_and_overlap_nothing(
             await asyncio.sleep(0.005)
     work.close()
     await asyncio.gather(*workers)
+
+
+def test_a_busy_key_with_a_distant_deadline_does_not_fill_the_memory() -> None:
+    work, clock = queue()
+    work.add_after("other", 50)
+    for _ in range(1000):
+        work.add_after("busy", 1000)
+        work.add("busy")
+        drain(work)
+    assert len(work._heap) < 200
+    clock.now += 60
+    assert drain(work) == ["other"]
