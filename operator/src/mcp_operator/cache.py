@@ -39,10 +39,9 @@ class Cache:
     def put(self, obj: Manifest) -> bool:
         """Store what the API server said; False when it is not newer than what is stored."""
         key = key_of(obj)
-        old = self._objects.get(key) or self._gone.get(obj["metadata"].get("uid", ""))
-        if old is not None and not _newer(old, obj):
+        gone, old = self._gone.get(obj["metadata"].get("uid", "")), self._objects.get(key)
+        if any(known is not None and not _newer(known, obj) for known in (gone, old)):
             return False
-        old = self._objects.get(key)
         if old is not None:
             self._unlink(key, old)
         self._objects[key] = trimmed(obj)

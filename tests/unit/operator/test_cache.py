@@ -108,3 +108,12 @@ def test_a_late_answer_does_not_bring_a_deleted_object_back_but_a_newer_state_do
     assert cache.get(key) is None
     assert cache.put(child(version="8")), "it only left our label selector, and we brought it back"
     assert cache.put(child(version="5", uid="another"))
+
+
+def test_a_late_answer_does_not_replace_the_namesake_that_was_made_since() -> None:
+    cache = Cache()
+    key = Key("Service", "ns", "c")
+    cache.remove(key, "u", last=child(version="7"))
+    cache.put(child(version="8", uid="another"))
+    assert not cache.put(child(version="6"))
+    assert (cache.get(key) or {})["metadata"]["uid"] == "another"
