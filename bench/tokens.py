@@ -5,16 +5,14 @@ tokenizer from the same JSON. Ends with one line: `tokens tools=… direct_bytes
 """
 
 import asyncio
-import importlib.util
 import json
-import os
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from scripts.stack.tokens import count_tokens
 
 from bench.acme_queries import QUERIES
 from bench.children import example_servers, optimizer
@@ -91,16 +89,11 @@ async def discovery(url: str) -> tuple[list[int], list[int], int]:
     return sizes[:-1], ranks, sizes[-1]
 
 
-def counter() -> Any:
-    """Counts tokens with the vocabulary that litellm's wheel brings: nothing is downloaded."""
-    spec = importlib.util.find_spec("litellm")
-    if spec is None or spec.origin is None:
-        raise SystemExit("litellm is missing: run make venv")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(spec.origin).parent / "litellm_core_utils" / "tokenizers")
-    import tiktoken
-
-    encoding = tiktoken.get_encoding(TOKENIZER)
-    return lambda value: len(encoding.encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False)))
+def counter() -> Callable[[Any], int]:
+    """Counts tokens; an estimate would be no measurement."""
+    if count_tokens("")[1] != TOKENIZER:
+        raise SystemExit(f"the vocabulary of {TOKENIZER} is missing: run make venv")
+    return lambda value: count_tokens(json.dumps(value, separators=(",", ":"), ensure_ascii=False))[0]
 
 
 async def settled(url: str, tools: int) -> None:

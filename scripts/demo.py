@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ from mcp import Client
 from mcp.types import CallToolResult
 from scripts.stack import install, waiting
 from scripts.stack.forward import forward
-from scripts.stack.shell import devcluster, get, kubeconfig, kubectl, step, tool
+from scripts.stack.shell import CommandError, devcluster, get, kubeconfig, kubectl, step, tool
 from scripts.stack.tokens import count_tokens
 
 NAMESPACE = install.DEMO_NAMESPACE
@@ -106,16 +107,29 @@ def show() -> None:
     print(f"Look around: {tool('kubectl')} --kubeconfig {kubeconfig()} -n {NAMESPACE} get mcpo,mcps,pods\nRemove it all: make demo-down")
 
 
+def tear_down() -> None:
+    """The cluster, with everything in it; of somebody else's cluster, what the demo put there."""
+    if os.environ.get("CLUSTER") == "existing":
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s", timeout=200)
+        install.uninstall_chart()
+        print("The definitions of MCPOptimizer and MCPServer stay, because others may use them: kubectl delete -f crds/ removes them")
+    devcluster("down")
+
+
 def main() -> None:
     """`python -m scripts.demo [--down]`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--down", action="store_true", help="remove everything the demo made, the cluster included")
-    if parser.parse_args().down:
-        devcluster("down")
-        return
+    down = parser.parse_args().down
     started = time.monotonic()
-    set_up()
-    show()
+    try:
+        if down:
+            tear_down()
+            return
+        set_up()
+        show()
+    except (CommandError, AssertionError) as error:
+        raise SystemExit(f"{'make demo-down' if down else 'make demo'} failed: {error}") from None
     print(f"\nDemo complete in {time.monotonic() - started:.0f} s")
 
 

@@ -1,13 +1,10 @@
 """What every conversation pays for, counted with a real tokenizer."""
 
-import importlib.util
 import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from mcp_types.methods import serialize_server_result
+from scripts.stack.tokens import count_tokens
 
 from mcp_optimizer.tools.definitions import DISCOVER, EXECUTE, EXECUTE_CODE, definitions
 from mcp_optimizer_api.config import SandboxConfig, ServerConfig
@@ -18,21 +15,9 @@ def config(mode: str, *, enabled: bool = True, reason: str | None = None) -> Ser
     return ServerConfig.model_validate({"namespace": "n", "name": "x", "uid": "u", "mode": mode, "sandbox": sandbox})
 
 
-@pytest.fixture
-def tokens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Counts cl100k tokens with the vocabulary that litellm's wheel brings, so that nothing is downloaded."""
-    spec = importlib.util.find_spec("litellm")
-    assert spec is not None and spec.origin is not None
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(Path(spec.origin).parent / "litellm_core_utils" / "tokenizers"))
-    import tiktoken
-
-    encoding = tiktoken.get_encoding("cl100k_base")
-    yield lambda text: len(encoding.encode(text))
-
-
-def test_all_meta_tools_together_cost_at_most_400_tokens(tokens: Any) -> None:
-    listed = json.dumps(definitions(config("hybrid")), separators=(",", ":"))
-    assert tokens(listed) <= 400
+def test_all_meta_tools_together_cost_at_most_400_tokens() -> None:
+    tokens, method = count_tokens(json.dumps(definitions(config("hybrid")), separators=(",", ":")))
+    assert method == "cl100k_base" and tokens <= 400
 
 
 @pytest.mark.parametrize(
