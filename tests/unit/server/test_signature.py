@@ -27,6 +27,7 @@ def definition(properties: dict[str, Any], required: list[str] | None = None, de
         ({"anyOf": [{"type": "string"}]}, "any"),
         ({"type": "string", "enum": [f"value-{number}" for number in range(30)]}, "str"),
         (True, "any"),
+        ({"type": [["string"], {}, 7, "integer"]}, "any|any|any|int"),
     ],
 )
 def test_types_are_short(schema: Any, shown: str) -> None:

@@ -49,11 +49,15 @@ def _kind(schema: Any) -> str:
             return text
     kind = schema.get("type")
     if isinstance(kind, list):
-        return "|".join(_SCALARS.get(item, "any") for item in kind if item != "null") or "any"
+        return "|".join(_scalar(item) for item in kind if item != "null") or "any"
     if kind == "array":
         items = schema.get("items")
         inner = _kind(items) if isinstance(items, dict) else "any"
         return "list" if inner == "any" or len(inner) > 20 else f"{inner}[]"
+    return _scalar(kind)
+
+
+def _scalar(kind: Any) -> str:
     return _SCALARS.get(kind, "any") if isinstance(kind, str) else "any"
 
 
