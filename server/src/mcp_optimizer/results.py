@@ -7,9 +7,11 @@ import orjson
 from mcp_types import CallToolResult
 from pydantic import ValidationError
 
-from .errors import CallFailure
+from .errors import BAD_GATEWAY, CallFailure
 
 Result = dict[str, Any]
+MAX_BLOCKS = 1000
+"""Of content in one result: each is checked and shown by itself, and a reply has room for millions of empty ones."""
 
 
 def text_result(text: str, *, is_error: bool = False) -> Result:
@@ -99,6 +101,10 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
     """The content blocks that a client accepts; what it would not is shown as text."""
     if not isinstance(content, list):
         return []
+    if len(content) > MAX_BLOCKS:
+        raise CallFailure(
+            BAD_GATEWAY, f"the tool answered with {len(content)} content blocks, at most {MAX_BLOCKS} are relayed: ask for less"
+        )
     if all(isinstance(_text(block), str) and len(block) == 2 for block in content):
         return content
     return [block if _acceptable(block) else {"type": "text", "text": compact(block)} for block in content]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mcp_optimizer.results import job_value, once, unchanged
+from mcp_optimizer.errors import CallFailure
+from mcp_optimizer.results import MAX_BLOCKS, job_value, once, unchanged
 
 
 def text(value: str) -> dict[str, Any]:
@@ -43,6 +44,12 @@ def test_blocks_no_client_would_accept_become_text_and_the_rest_stays() -> None:
     blocks = once({"content": [image, {"type": "hologram", "x": 1}, {"type": "text"}, 7]})["content"]
     assert blocks[0] == image
     assert [json.loads(block["text"]) for block in blocks[1:]] == [{"type": "hologram", "x": 1}, {"type": "text"}, 7]
+
+
+def test_a_result_of_more_blocks_than_anybody_reads_is_refused() -> None:
+    assert len(once({"content": [{}] * MAX_BLOCKS})["content"]) == MAX_BLOCKS
+    with pytest.raises(CallFailure, match="1001 content blocks"):
+        unchanged({"content": [{}] * (MAX_BLOCKS + 1)})
 
 
 @pytest.mark.parametrize(
