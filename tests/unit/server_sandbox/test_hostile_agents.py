@@ -92,6 +92,7 @@ RESULT = {"type": "result", "ok": True, "value": 1, "durationMs": 1}
         pytest.param([{"type": "call", "seq": "x", "tool": 1}], id="a call of the wrong shape"),
         pytest.param([{"type": "output", "stream": "disk", "data": "x"}], id="an unknown stream"),
         pytest.param([{"type": "output", "stream": "stdout", "data": "x" * 40_000}] * 2, id="more output than allowed"),
+        pytest.param([{"type": "output", "stream": "stdout", "data": ""}] * 70_000, id="empty output without end"),
         pytest.param([{"type": "call", "seq": n, "tool": "slow", "arguments": {}} for n in range(80)], id="too many calls at once"),
         pytest.param([{**RESULT, "value": "x" * (MAX_FRAME_BYTES - 200)}], id="a result over the limit"),
         pytest.param([{"type": "call", "seq": 1, "tool": "a.b", "arguments": {"x": "y" * MAX_CALL_BYTES}}], id="a call over the limit"),

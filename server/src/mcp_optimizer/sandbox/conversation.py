@@ -120,8 +120,8 @@ class Conversation:
             )
 
     async def _take_output(self, frame: Output) -> None:
-        # The agent counts bytes before it decodes them, and no byte makes more than one character.
-        self._left[frame.stream] -= len(frame.data)
+        # The agent counts bytes before it decodes them, no byte makes more than one character, and it sends nothing empty.
+        self._left[frame.stream] -= max(len(frame.data), 1)
         if self._left[frame.stream] < 0:
             raise ProtocolError(f"more {frame.stream} than the limit of {self._limits.max_output_bytes} bytes")
         self._output[frame.stream].append(frame.data)
