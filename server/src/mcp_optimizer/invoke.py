@@ -59,7 +59,7 @@ def resolve(snapshot: Snapshot, tool_id: str) -> Tool:
     if tool is not None:
         return tool
     shown = tool_id[:MAX_ARGUMENT_NAME]
-    near = snapshot.names.nearest(tool_id) or [hit.tool.id for hit in snapshot.index.search(tool_id, 3)]
+    near = snapshot.names.nearest(tool_id) or [hit.tool.id for hit in snapshot.index.search(shown, 3)]
     hint = f"did you mean {', '.join(near)}?" if near else "find one with discover"
     raise CallFailure(NOT_FOUND, f"no tool {shown!r}: {hint}")
 

@@ -47,7 +47,7 @@ def _definition(tool: Any) -> Definition | None:
         "inputSchema": {"type": "object", **schema} if isinstance(schema, dict) else {"type": "object"},
     }
     if isinstance(tool.get("description"), str):
-        definition["description"] = clean_text(tool["description"])[:MAX_DESCRIPTION]
+        definition["description"] = clean_text(tool["description"][: 2 * MAX_DESCRIPTION])[:MAX_DESCRIPTION]
     definition.update({field: tool[field] for field in OPTIONAL_FIELDS if tool.get(field) is not None})
     if not _bounded(definition):
         return None

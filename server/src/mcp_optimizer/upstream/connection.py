@@ -27,6 +27,8 @@ UNSUPPORTED_VERSION = -32022
 METHOD_NOT_FOUND = -32601
 MODERN_REFUSALS = frozenset({METHOD_NOT_FOUND, -32602, -32020, -32021})
 """Codes with which a modern server refuses a request by HTTP 400 or 404. Any other code is not a modern server's."""
+MODERN_ONLY_REFUSALS = frozenset({UNSUPPORTED_VERSION, -32020, -32021})
+"""Codes that only a modern server has: it reads nothing of a legacy request but its headers."""
 _META = "io.modelcontextprotocol/"
 
 
@@ -39,6 +41,10 @@ class Dialect:
     session: str | None = None
     title: str = ""
     """One line on the server, in its own words."""
+
+    def same_as(self, other: "Dialect") -> bool:
+        """Whether a request would be sent in the same way."""
+        return (self.modern, self.version, self.session) == (other.modern, other.version, other.session)
 
 
 class Connection:
@@ -67,9 +73,11 @@ class Connection:
                 dialect = await self._opened()
                 reply = await self._exchange(dialect, method, params, timeout, subject, extra)
                 if _stale(dialect, reply):
-                    await self._forget(dialect)
-                    dialect = await self._opened()
-                    reply = await self._exchange(dialect, method, params, timeout, subject, extra)
+                    self.forget(dialect)
+                    renewed = await self._opened()
+                    # A server that is what it was refused the request itself, and may have done a part of it first.
+                    if not renewed.same_as(dialect):
+                        reply = await self._exchange(renewed, method, params, timeout, subject, extra)
         except TimeoutError:
             raise CallFailure(TIMEOUT, f"server {self.name} did not answer within {timeout:g} s") from None
         except ReplyTooLarge:
@@ -89,7 +97,8 @@ class Connection:
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
                 await self._wire.delete(self.url, _legacy_headers(dialect))
 
-    async def _forget(self, dialect: Dialect) -> None:
+    def forget(self, dialect: Dialect | None) -> None:
+        """Ask the server anew what it speaks, unless that has happened since `dialect` was found."""
         if self._dialect is dialect:
             self._dialect = None
 
@@ -182,6 +191,8 @@ def _stale(dialect: Dialect, reply: Reply) -> bool:
     code = _error_code(reply.message)
     if dialect.modern:
         return code == UNSUPPORTED_VERSION or (code not in MODERN_REFUSALS and reply.status in (400, 404, 405, 406))
+    if reply.status == 400 and code in MODERN_ONLY_REFUSALS:
+        return True
     if dialect.session and reply.status == 404:
         return True
     # Some servers answer 400 instead of 404 to a session they have forgotten.
@@ -190,7 +201,8 @@ def _stale(dialect: Dialect, reply: Reply) -> bool:
 
 def _error_code(message: dict[str, Any] | None) -> int | None:
     error = (message or {}).get("error")
-    return error.get("code") if isinstance(error, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) else None
 
 
 def _error_text(message: dict[str, Any]) -> str:

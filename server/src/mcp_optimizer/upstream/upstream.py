@@ -56,6 +56,8 @@ class Upstream:
         self._on_change = on_change
         self._nudged = asyncio.Event()
         self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -73,10 +75,11 @@ class Upstream:
             self._nudged.set()
 
     async def stop(self) -> None:
-        """Stop refreshing and end the session. Calls in flight finish."""
+        """Stop refreshing and end the session, once the calls in flight are done: a server ends them with their session."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._idle.wait()
         await self._connection.close()
 
     async def call(self, tool: str, arguments: dict[str, Any], extra_headers: dict[str, str] | None = None) -> dict[str, Any]:
@@ -84,6 +87,7 @@ class Upstream:
         if self._in_flight >= MAX_IN_FLIGHT:
             raise CallFailure(TOO_MANY, f"server {self.name} has {MAX_IN_FLIGHT} calls in flight already: try again later")
         self._in_flight += 1
+        self._idle.clear()
         try:
             params = {"name": tool, "arguments": arguments}
             message = await self._connection.request(
@@ -91,6 +95,8 @@ class Upstream:
             )
         finally:
             self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
         return _result(self.name, message)
 
     def stats(self) -> UpstreamStats:

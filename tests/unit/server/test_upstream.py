@@ -1,0 +1,126 @@
+"""One server behind the endpoint, spoken to over a wire that the test speaks for."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mcp_optimizer.errors import CallFailure
+from mcp_optimizer.invoke import resolve
+from mcp_optimizer.search import NearestNames
+from mcp_optimizer.snapshot import Snapshot
+from mcp_optimizer.upstream import catalogue
+from mcp_optimizer.upstream.upstream import Upstream
+from mcp_optimizer.upstream.wire import Reply, Wire
+from mcp_optimizer_api.config import UpstreamConfig
+
+Answer = Callable[[dict[str, Any]], Reply]
+MODERN = {"supportedVersions": ["2026-07-28"]}
+LEGACY = {"protocolVersion": "2025-06-18"}
+
+
+def result(body: dict[str, Any], content: dict[str, Any], **headers: str) -> Reply:
+    return Reply(200, {"id": body.get("id"), "result": content}, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def refusal(status: int, code: int) -> Reply:
+    return Reply(status, {"id": None, "error": {"code": code, "message": "no"}}, {})
+
+
+class FakeWire:
+    """Keeps what is asked; `answers` holds one function per method."""
+
+    def __init__(self, **answers: Answer) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+        self.slow = asyncio.Event()
+        self.slow.set()
+
+    async def post(self, url: str, body: dict[str, Any], headers: Mapping[str, str], timeout: float, on_request: Any = None) -> Reply:
+        self.asked.append(body["method"])
+        if body["method"] == "tools/call":
+            await self.slow.wait()
+        return self.answers[body["method"].replace("/", "_")](body)
+
+    async def delete(self, url: str, headers: Mapping[str, str]) -> None:
+        self.asked.append("DELETE")
+
+
+def legacy() -> FakeWire:
+    return FakeWire(
+        server_discover=lambda body: refusal(400, -32000),
+        initialize=lambda body: result(body, LEGACY, Mcp_Session_Id="s1"),
+        notifications_initialized=lambda body: Reply(202, None, {}),
+        tools_list=lambda body: result(body, {"tools": []}),
+        tools_call=lambda body: result(body, {"content": []}),
+    )
+
+
+def modern() -> FakeWire:
+    return FakeWire(
+        server_discover=lambda body: result(body, MODERN),
+        tools_list=lambda body: result(body, {"tools": []}),
+        tools_call=lambda body: result(body, {"content": []}),
+    )
+
+
+def upstream(wire: FakeWire) -> Upstream:
+    return Upstream(UpstreamConfig(name="it", url="http://it/mcp"), cast(Wire, wire), lambda: None)
+
+
+async def test_a_server_that_goes_keeps_its_session_until_the_calls_in_flight_are_answered() -> None:
+    wire = legacy()
+    it = upstream(wire)
+    await it.refresh()
+    wire.slow.clear()
+    call = asyncio.create_task(it.call("t", {}))
+    while wire.asked[-1] != "tools/call":  # noqa: ASYNC110 -- what is waited for has no event
+        await asyncio.sleep(0)
+    going = asyncio.create_task(it.stop())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert "DELETE" not in wire.asked
+    wire.slow.set()
+    assert await call == {"content": []}
+    await going
+    assert wire.asked[-1] == "DELETE"
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_call_that_a_modern_server_refuses_in_its_own_way_is_not_repeated(status: int) -> None:
+    wire = modern()
+    wire.answers["tools_call"] = lambda body: refusal(status, -32000)
+    with pytest.raises(CallFailure):
+        await upstream(wire).call("t", {})
+    assert wire.asked.count("tools/call") == 1
+
+
+async def test_a_legacy_server_that_becomes_a_modern_one_is_asked_again() -> None:
+    wire = legacy()
+    it = upstream(wire)
+    await it.refresh()
+    renewed = modern().answers
+    wire.answers = {
+        **renewed,
+        "tools_call": lambda body: refusal(400, -32020) if "_meta" not in body["params"] else renewed["tools_call"](body),
+    }
+    assert await it.call("t", {}) == {"content": []}
+
+
+def test_a_description_is_cut_before_it_is_cleaned_letter_by_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[int] = []
+    monkeypatch.setattr(catalogue, "clean_text", lambda text: cleaned.append(len(text)) or text)
+    (tool,) = catalogue.sanitise("it", [{"name": "t", "description": "x" * 1_000_000, "inputSchema": {}}])
+    assert len(tool["description"]) == catalogue.MAX_DESCRIPTION
+    assert cleaned == [2 * catalogue.MAX_DESCRIPTION]
+
+
+def test_a_wrong_identifier_of_a_megabyte_is_not_searched_in_full() -> None:
+    searched: list[str] = []
+    index = SimpleNamespace(search=lambda query, limit: searched.append(query) or [])
+    snapshot = SimpleNamespace(tools={}, names=NearestNames([]), index=index)
+    with pytest.raises(CallFailure, match="no tool"):
+        resolve(cast(Snapshot, snapshot), "x" * 1_000_000)
+    assert [len(query) for query in searched] == [200]
