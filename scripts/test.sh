@@ -1,14 +1,42 @@
 #!/usr/bin/env bash
 # The whole test suite on a machine with nothing installed. What was not running before does not run afterwards.
+# Integration tests mostly wait for an API server, so their groups run side by side, each on a control plane of its own.
 set -euo pipefail
 py=$1
+logs=$(mktemp -d)
 section() { printf '\n=== %s (%s s since start)\n' "$1" "$SECONDS"; }
-section "lint"; bash scripts/lint.sh "$py"
-section "unit"; "$py" -m pytest tests/unit -q
-section "packages and tools"; "$py" -m devcluster install-deps
 running=$("$py" -m devcluster status --quiet 2>/dev/null || true)
-cleanup() { [ -n "$running" ] || "$py" -m devcluster down || true; "$py" -m devcluster down --control-plane-only || true; }
+cleanup() {
+  [ -n "$running" ] || "$py" -m devcluster down || true
+  for name in integration-a integration-b; do "$py" -m devcluster down --control-plane-only --name "$name" || true; done
+  rm -rf "$logs"
+}
 trap cleanup EXIT
-section "integration"; "$py" -m pytest tests/integration -q -m integration
-section "end to end"; "$py" -m pytest tests/e2e tests/integration/devcluster -q -m e2e
+group() { # NAME, then pytest's words; its output goes to a file
+  local name=$1; shift
+  MCP_CONTROL_PLANE=$name "$py" -m pytest -q "$@" >"$logs/$name" 2>&1 &
+}
+finish() { # PID NAME: wait for a group and print what it said
+  local status=0
+  wait "$1" || status=$?
+  section "$2"; cat "$logs/$2"
+  return $status
+}
+
+section "lint"; bash scripts/lint.sh "$py"
+section "packages and tools"; "$py" -m devcluster install-deps; "$py" -m devcluster tool kubectl
+section "unit, and integration side by side"
+group integration-a -m integration tests/integration/chart tests/integration/crds tests/integration/devcluster tests/integration/sandbox tests/integration/server
+a=$!
+group integration-b -m integration tests/integration/operator tests/integration/operator_edge
+b=$!
+failed=0
+"$py" -m pytest -q tests/unit || failed=1
+group cluster -m e2e tests/integration/devcluster
+c=$!
+finish $a integration-a || failed=1
+finish $b integration-b || failed=1
+finish $c cluster || failed=1
+section "end to end"; "$py" -m pytest -q -m e2e tests/e2e --durations=15 || failed=1
 section "done"
+exit $failed

@@ -1,6 +1,7 @@
 """One control plane for the whole session, with our CRDs; one namespace per test. A control plane that ran before is left running."""
 
 import json
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -8,18 +9,19 @@ import pytest
 
 from tests.integration.control_plane import CHECKOUT, ControlPlane, devcluster
 
-FLAG = "--control-plane-only"
+WHERE = ("--control-plane-only", "--name", os.environ.get("MCP_CONTROL_PLANE", "control-plane"))
+"""Two test runs of one checkout at a time need two names (scripts/test.sh)."""
 
 
 @pytest.fixture(scope="session")
 def bare_control_plane() -> Iterator[ControlPlane]:
     """A control plane, without anything of ours in it unless an earlier session left it."""
-    was_running = "stopped" not in devcluster("status", FLAG)
-    plane = ControlPlane(CHECKOUT / devcluster("up", FLAG).splitlines()[-1])
+    was_running = "stopped" not in devcluster("status", *WHERE)
+    plane = ControlPlane(CHECKOUT / devcluster("up", *WHERE).splitlines()[-1])
     yield plane
     plane.api.close()
     if not was_running:
-        devcluster("down", FLAG)
+        devcluster("down", *WHERE)
 
 
 @pytest.fixture(scope="session")

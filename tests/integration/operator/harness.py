@@ -176,7 +176,11 @@ class Cluster:
         """Give all Pods with this label a container state; without one, let them be Ready."""
         pods = [pod for pod in self.list("pods", label) if not pod["metadata"].get("deletionTimestamp")]
         for pod in pods:
-            self.patch("pod", pod["metadata"]["name"], {"status": pod_status(pod, **state)}, subresource="status")
+            try:
+                self.patch("pod", pod["metadata"]["name"], {"status": pod_status(pod, **state)}, subresource="status")
+            except RuntimeError as error:
+                if "NotFound" not in str(error):  # a rollout may delete a Pod at any moment
+                    raise
         return len(pods)
 
 
