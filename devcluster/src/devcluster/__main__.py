@@ -107,6 +107,7 @@ def execute(arguments: argparse.Namespace) -> int:
     kind = kind_of(arguments)
     if arguments.command == "install-deps":
         if kind == "local":
+            toolchain.require_go(toolchain.FULL)  # cannot be had from Debian: better known before its packages are installed
             debian.install(run, progress, packages=debian.missing_packages(), root=os.geteuid() == 0)
         return 0
     layout = layout_of(arguments, kind)

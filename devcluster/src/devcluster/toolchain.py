@@ -97,8 +97,8 @@ def missing(names: Iterable[str]) -> list[str]:
 def ensure(names: Iterable[str], progress: Progress) -> Path:
     """Build what is missing; returns the folder to put on PATH."""
     names = list(names)
+    require_go(names)
     if missing(names):
-        _require_go()
         with build_lock(progress):
             todo = missing(names)
             if len(todo) == len(FULL):
@@ -156,6 +156,7 @@ def run_go(argv: list[str], *, cwd: Path, environ: dict[str, str], what: str) ->
         raise ClusterError(f"building {what} failed ({' '.join(argv[:2])} …):\n{tail}")
 
 
-def _require_go() -> None:
-    if shutil.which("go") is None:
+def require_go(names: Iterable[str]) -> None:
+    """Say what to install when these programs are still to be built and nothing here can build them."""
+    if missing(names) and shutil.which("go") is None:
         raise ClusterError("the cluster's programs are built from source: install Go 1.26 or newer (https://go.dev/dl) and put it on PATH")

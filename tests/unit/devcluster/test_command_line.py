@@ -53,3 +53,13 @@ def test_the_local_provider_asks_for_root_before_it_does_anything(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert cli.main(["up"]) == 1
     assert "run it as root" in capsys.readouterr().err
+
+
+def test_a_missing_compiler_is_named_before_packages_are_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cli.toolchain.shutil, "which", lambda *arguments, **options: None)
+    monkeypatch.setattr(cli.debian, "install", lambda *arguments, **options: pytest.fail("packages were installed first"))
+    assert cli.main(["install-deps"]) == 1
+    assert "install Go 1.26 or newer" in capsys.readouterr().err
