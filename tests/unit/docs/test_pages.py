@@ -12,6 +12,7 @@ import yaml
 from devcluster.__main__ import parser
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.server import MCPServerSpec
+from mcp_optimizer_api.status import ConditionType, Reason
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PAGES = [
@@ -21,6 +22,7 @@ PAGES = [
 MODELS = {"MCPOptimizer": MCPOptimizerSpec, "MCPServer": MCPServerSpec}
 # Named because it must not exist.
 FORBIDDEN = ("operator/__init__.py",)
+REFERENCE = {kind: CHECKOUT / "docs" / "reference" / f"{kind.lower()}.md" for kind in MODELS}
 DEVCLUSTER = (CHECKOUT / "docs" / "devcluster.md").read_text()
 
 
@@ -87,3 +89,18 @@ def test_the_development_cluster_page_lists_every_command_and_option() -> None:
 def test_the_contract_lists_every_command_of_the_development_cluster() -> None:
     listed = re.search(r"`python -m devcluster ([a-z|-]+)`", (CHECKOUT / "docs" / "contract.md").read_text())
     assert listed and set(listed[1].split("|")) == command_line()[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_conditions_and_reasons_on_pages_are_ones_that_the_operator_writes(page: Path) -> None:
+    shown = re.findall(r"`([A-Z]\w+)=(?:True|False|Unknown)(?: ([A-Z]\w+))?`", page.read_text())
+    types, reasons = {str(kind) for kind in ConditionType}, {"", *(str(reason) for reason in Reason)}
+    assert [(kind, reason) for kind, reason in shown if kind not in types or reason not in reasons] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_fields_on_pages_exist_in_one_of_the_definitions(page: Path) -> None:
+    known = set(re.findall(r"^\| `((?:spec|status)\.[\w.\[\]]+)`", "".join(REFERENCE[kind].read_text() for kind in MODELS), re.MULTILINE))
+    known = {name.replace("[]", "") for name in known}
+    named_here = re.findall(r"`(spec\.[a-z]\w+(?:\.[a-z]\w+)*|status\.[a-z]\w+(?:\.[a-z]\w+)*)`", page.read_text())
+    assert [field for field in named_here if field not in known] == []
