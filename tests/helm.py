@@ -21,6 +21,8 @@ KUBERNETES = "1.35.0"
 Values = dict[str, Any]
 Manifest = dict[str, Any]
 
+RBAC_KINDS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+
 DIGEST = "sha256:" + "0f" * 32
 VALUE_SETS: dict[str, Values] = {
     "defaults": {},

@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.helm import Values, render
+from tests.helm import RBAC_KINDS, Values, render
 from tests.integration.control_plane import ControlPlane
 from tests.integration.operator.harness import Cluster, Operator, optimizer, server, until
 
 pytestmark = pytest.mark.integration
 
-RBAC_KINDS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 Use = tuple[str, str, str]  # group, resource[/subresource], verb
 WRITES = {"create", "patch", "update", "delete"}
 
@@ -70,15 +68,6 @@ def _use(event: dict[str, Any]) -> Use:
     target = event["objectRef"]
     resource = "/".join(part for part in (target["resource"], target.get("subresource")) if part)
     return target.get("apiGroup", ""), resource, event["verb"]
-
-
-@pytest.fixture
-def elsewhere(control_plane: ControlPlane) -> Iterator[str]:
-    """The users' namespace; the operator's own is another one."""
-    name = f"it-{secrets.token_hex(4)}"
-    control_plane.kubectl("create", "namespace", name)
-    yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def work(installation: Installation) -> None:

@@ -1,18 +1,16 @@
 """The rights in force: what the operator's ServiceAccount may and may not do on a real API server."""
 
 import json
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.helm import Values, render
+from tests.helm import RBAC_KINDS, Values, render
 from tests.integration.control_plane import ControlPlane
 
 pytestmark = pytest.mark.integration
-RBAC_KINDS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 
 
 def may(plane: ControlPlane, user: str, verb: str, resource: str, namespace: str) -> bool:
@@ -58,15 +56,6 @@ def install(control_plane: ControlPlane) -> Iterator[Callable[..., Account]]:
     control_plane.kubectl(
         "delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
     )
-
-
-@pytest.fixture
-def elsewhere(control_plane: ControlPlane) -> Iterator[str]:
-    """Another namespace than the operator's own."""
-    name = f"it-{secrets.token_hex(4)}"
-    control_plane.kubectl("create", "namespace", name)
-    yield name
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def manifest(kind: str, api_version: str, namespace: str, name: str, **content: Any) -> dict[str, Any]:
