@@ -25,7 +25,7 @@ DISCOVER: Final[Definition] = {
 }
 EXECUTE: Final[Definition] = {
     "name": "execute",
-    "description": "Call one tool found by discover. tool: its id, server.tool.",
+    "description": "Call one tool found by discover. tool: its id, server.tool; arguments: what its signature asks for.",
     "inputSchema": {
         "type": "object",
         "properties": {"tool": {"type": "string"}, "arguments": {"type": "object"}},
@@ -35,8 +35,9 @@ EXECUTE: Final[Definition] = {
 EXECUTE_CODE: Final[Definition] = {
     "name": "execute_code",
     "description": (
-        "Run Python in a fresh sandbox without network. Best for several calls, loops or large data: only what you print and the last "
-        'expression come back. call("server.tool", arg=value) calls a tool and returns its result (dict, list or str); '
+        "Run Python in a fresh sandbox: standard library only, no network, nothing kept. Best for several calls, loops or large data: "
+        'only what you print and the last expression come back. call("server.tool", arg=value) calls a tool and returns its result '
+        "(dict, list or str; discover shows the arguments); "
         "ToolError if it fails. params is available as a dict."
     ),
     "inputSchema": {
