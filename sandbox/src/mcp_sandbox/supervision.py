@@ -20,6 +20,8 @@ from .toolcalls import MAX_IN_FLIGHT, MAX_TOOL_NAME
 from .worker import Worker, start_frame
 
 MAX_TEXT = 16_000
+REPORT_BYTES = 256 * 1024
+"""What a result frame may hold besides the value. More is not even parsed: JSON in memory can take thirty times its size."""
 CHANNEL_GRACE_SECONDS = 1.0
 KINDS = ("exception", "memory", "result_too_large", "result_not_json")
 DELIVERED, UNDELIVERED = 0, 4
@@ -72,6 +74,8 @@ class RunningJob:
         if self._ending:
             return
         try:
+            if len(body) > max(MAX_CALL_BYTES, self._request.limits.max_result_bytes + REPORT_BYTES):
+                raise FrameError(f"a frame of {len(body)} bytes")
             frame = decode(body)
             kind = frame.get("type")
             if kind == "call" and len(body) <= MAX_CALL_BYTES:

@@ -144,6 +144,11 @@ def test_a_frame_of_four_gigabytes_ends_the_job(agent: AgentProcess) -> None:
     assert (run.kind, "broke the protocol" in run.message) == ("killed", True)
 
 
+def test_a_frame_larger_than_any_report_is_not_even_parsed(agent: AgentProcess) -> None:
+    run = agent.run(FORGE.format(body="b'[' * 2_000_000", length=2_000_000))
+    assert (run.kind, "a frame of 2000000 bytes" in run.message) == ("killed", True)
+
+
 def test_a_closed_channel_ends_the_job(agent: AgentProcess) -> None:
     run = agent.run("import os, time\nos.closerange(3, 100)\ntime.sleep(20)")
     assert run.kind == "killed"
