@@ -103,7 +103,11 @@ class Federation:
             await self._changed.wait()
             await asyncio.sleep(GATHER_SECONDS)
             self._changed.clear()
-            await self._recompile()
+            try:
+                await self._recompile()
+            except Exception:
+                # A catalogue no rule foresaw must not keep those of all other servers from changing.
+                log.exception("the snapshot could not be compiled: the last one stays in force")
 
     async def _recompile(self) -> None:
         async with self._compiling:

@@ -26,8 +26,8 @@ class Settings:
     log_level: str = "INFO"
     drain_seconds: float = 5.0
     """How long the listener stays open after SIGTERM: endpoints of a Service take a moment to forget a Pod."""
-    finish_seconds: int = 60
-    """How long requests in flight may take after that."""
+    finish_seconds: int = 45
+    """How long requests in flight may take after that. All of it fits into the Pod's grace period, or the kubelet would cut the end short."""
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
