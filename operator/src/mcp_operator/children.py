@@ -25,6 +25,11 @@ class Outcome:
     error: TransientError | TerminalError | None = None
     """For the queue: why to come back."""
 
+    @property
+    def passing(self) -> TransientError | TerminalError | None:
+        """An error that may be over in a second: a status written now would call a generation done that is not applied yet."""
+        return self.error if self.failure is None else None
+
 
 async def converge(
     applier: Applier, owner: Owner, manifests: Sequence[Manifest], *, replicas: int | None = None, attempt: int, prune: bool = True

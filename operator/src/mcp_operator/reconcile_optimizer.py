@@ -26,6 +26,8 @@ async def reconcile_optimizer(context: Context, obj: Manifest, *, attempt: int) 
     upstreams = context.federation.of(opt)
     outcome, pool = await _converge(context, opt, upstreams, attempt)
     context.collector.follow(opt.key, ready_pods(context.cache, opt.owner))
+    if outcome.passing:
+        raise outcome.passing
     status = optimizer_status(_observed(context, opt, upstreams, outcome, pool), now=context.clock())
     rewrite = await context.statuses.write(obj, opt.status, status)
     if outcome.error is not None:

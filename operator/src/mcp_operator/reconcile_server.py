@@ -27,6 +27,8 @@ async def reconcile_server(context: Context, obj: Manifest, *, attempt: int) -> 
         scaled = srv.spec.autoscaling.enabled
         replicas = initial_replicas(srv.spec.replicas, srv.spec.autoscaling) if scaled else None
         outcome = await converge(context.applier, srv.owner, manifests, replicas=replicas, attempt=attempt)
+    if outcome.passing:
+        raise outcome.passing
     verified, tools, recheck = _verify(context, srv)
     observed = ServerObserved(
         server=srv,

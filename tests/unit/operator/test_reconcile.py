@@ -198,6 +198,18 @@ async def test_a_lasting_failure_to_reach_the_api_becomes_a_condition_a_short_on
     assert world.condition("MCPServer", "s", "Ready") == ("False", "ApplyFailed")
 
 
+@pytest.mark.parametrize(("kind", "name"), [("MCPServer", "s"), ("MCPOptimizer", "o")])
+async def test_no_status_speaks_of_a_generation_that_is_not_applied_yet(kind: str, name: str) -> None:
+    world = await settled(server(), optimizer())
+    serve(world, f"{name}-{'mcp' if kind == 'MCPServer' else 'optimizer'}")
+    world.verdict = VERIFIED
+    await world.settle()
+    world.api.fail = lambda verb, key: TransientError("503") if verb == "apply" else None
+    edited(world, kind, name, resources={"requests": {"cpu": "200m"}})
+    await world.settle(seconds=2)
+    assert world.get(kind, name)["status"]["observedGeneration"] == 1
+
+
 async def test_an_autoscaled_number_is_never_written_again() -> None:
     scaled = {"autoscaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 9}}
     world = await settled(server(image="i:1", replicas=4, **scaled))
