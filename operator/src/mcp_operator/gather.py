@@ -4,7 +4,7 @@ from mcp_optimizer_api.names import COMPONENT_LABEL, COMPONENT_SANDBOX
 
 from .cache import Cache, controller_uid
 from .desired.child import Owner
-from .kinds import DEPLOYMENT, HPA, POD, Key, Manifest
+from .kinds import DEPLOYMENT, HPA, NETWORK_POLICY, POD, Key, Manifest
 from .resource import Optimizer, Server
 from .status.finding import Finding
 from .status.pods import ready
@@ -20,6 +20,7 @@ def workload(cache: Cache, resource: Optimizer | Server, failure: Finding | None
         deployment=_own(cache, owner, DEPLOYMENT.kind),
         pods=pods(cache, owner),
         hpa=_own(cache, owner, HPA.kind),
+        policy=_own(cache, owner, NETWORK_POLICY.kind),
         failure=failure,
     )
 

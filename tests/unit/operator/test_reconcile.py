@@ -210,6 +210,19 @@ async def test_no_status_speaks_of_a_generation_that_is_not_applied_yet(kind: st
     assert world.get(kind, name)["status"]["observedGeneration"] == 1
 
 
+@pytest.mark.parametrize(("kind", "name", "policy"), [("MCPServer", "s", "s-mcp"), ("MCPOptimizer", "o", "o-optimizer")])
+async def test_nobody_is_called_isolated_without_a_policy(kind: str, name: str, policy: str) -> None:
+    world = World()
+    world.api.fail = lambda verb, key: TerminalError("apply: 403 no") if key == Key("NetworkPolicy", "ns", policy) else None
+    world.api.add(server())
+    world.api.add(optimizer())
+    await world.settle()
+    assert world.condition(kind, name, "NetworkIsolation")[0] == "False"
+    world.api.fail = lambda verb, key: None
+    await world.settle()
+    assert world.condition(kind, name, "NetworkIsolation") == ("True", "PolicyApplied")
+
+
 async def test_an_autoscaled_number_is_never_written_again() -> None:
     scaled = {"autoscaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 9}}
     world = await settled(server(image="i:1", replicas=4, **scaled))

@@ -11,13 +11,10 @@ from mcp_optimizer_api.status import ConditionType, Reason
 from .finding import Finding, conditions
 from .server import selector
 from .summary import NEEDS_A_HUMAN, paused, summary
-from .workload import Workload, availability, scaling, standing
+from .workload import Workload, availability, isolation, scaling, standing
 
 MAX_SERVERS = 100
-_POLICIES = {
-    True: Finding(True, Reason.POLICY_APPLIED, "NetworkPolicies are in place; the cluster's network plugin has to enforce them."),
-    False: Finding(False, Reason.POLICY_DISABLED, "spec.networkPolicy.enabled is false: only the sandboxes are isolated."),
-}
+_NO_POLICY = Finding(False, Reason.POLICY_DISABLED, "spec.networkPolicy.enabled is false: only the sandboxes are isolated.")
 _NO_AUTHENTICATION = Finding(True, Reason.NO_AUTHENTICATION, "Everybody who reaches the endpoint may call every tool.")
 
 
@@ -45,7 +42,7 @@ def optimizer_status(observed: OptimizerObserved, *, now: float) -> MCPOptimizer
         ConditionType.AVAILABLE: availability(workload),
         ConditionType.SCALING_ACTIVE: scaling(workload),
         ConditionType.SANDBOX_READY: observed.sandbox,
-        ConditionType.NETWORK_ISOLATION: _POLICIES[optimizer.spec.network_policy.enabled],
+        ConditionType.NETWORK_ISOLATION: _isolation(observed),
         ConditionType.AUTH_DISABLED: _NO_AUTHENTICATION,
         ConditionType.PAUSED: paused(optimizer.spec.paused),
     }
@@ -62,6 +59,12 @@ def optimizer_status(observed: OptimizerObserved, *, now: float) -> MCPOptimizer
         sandboxes=observed.sandboxes,
         metrics=observed.metrics or optimizer.status.metrics,
     )
+
+
+def _isolation(observed: OptimizerObserved) -> Finding:
+    if not observed.optimizer.spec.network_policy.enabled:
+        return _NO_POLICY
+    return isolation(observed.workload, "NetworkPolicies are in place; the cluster's network plugin has to enforce them.")
 
 
 def _federation(observed: OptimizerObserved) -> tuple[ServerTotals, list[FederatedServer]]:

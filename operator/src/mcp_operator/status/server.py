@@ -9,7 +9,7 @@ from mcp_optimizer_api.status import ConditionType, Reason
 
 from .finding import Finding, conditions
 from .summary import paused, summary
-from .workload import Workload, availability, scaling, standing
+from .workload import Workload, availability, isolation, scaling, standing
 
 NOT_CHECKED = Finding(None, Reason.NOT_CHECKED, "There is no Pod to check yet.")
 
@@ -36,9 +36,7 @@ def server_status(observed: ServerObserved, *, now: float) -> MCPServerStatus:
     findings[ConditionType.VERIFIED] = observed.verified
     if workload is not None:
         findings[ConditionType.SCALING_ACTIVE] = scaling(workload)
-        findings[ConditionType.NETWORK_ISOLATION] = Finding(
-            True, Reason.POLICY_APPLIED, "Only server Pods of this namespace and the operator may connect."
-        )
+        findings[ConditionType.NETWORK_ISOLATION] = isolation(workload, "Only server Pods of this namespace and the operator may connect.")
     findings[ConditionType.PAUSED] = paused(server.spec.paused)
     return MCPServerStatus(
         observed_generation=server.generation,

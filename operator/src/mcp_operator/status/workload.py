@@ -25,6 +25,7 @@ class Workload:
     deployment: Manifest | None
     pods: Sequence[Manifest]
     hpa: Manifest | None = None
+    policy: Manifest | None = None
     failure: Finding | None = None
     """Why the children could not be applied."""
 
@@ -83,6 +84,13 @@ def scaling(workload: Workload) -> Finding:
                 False, Reason.SCALING_INACTIVE, condition.get("message") or condition.get("reason") or "The autoscaler cannot act."
             )
     return Finding(None, Reason.PROGRESSING, "The autoscaler has not looked yet.")
+
+
+def isolation(workload: Workload, promise: str) -> Finding:
+    """The NetworkIsolation condition: only a policy that is there isolates."""
+    if workload.policy is None:
+        return Finding(False, Reason.PROGRESSING, "The NetworkPolicy is not in place: everybody who reaches the Pods may connect.")
+    return Finding(True, Reason.POLICY_APPLIED, promise)
 
 
 def _applied(workload: Workload) -> Finding | None:
