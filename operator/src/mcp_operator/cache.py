@@ -9,7 +9,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from mcp_optimizer_api.names import MANAGED_BY, MANAGED_BY_LABEL, OPTIMIZER_LABEL, SERVER_LABEL
+from mcp_optimizer_api.names import GROUP, MANAGED_BY, MANAGED_BY_LABEL, OPTIMIZER_LABEL, SERVER_LABEL
 
 from .kinds import MCP_OPTIMIZER, MCP_SERVER, POD, RESOURCES, Key, Manifest, key_of
 
@@ -99,7 +99,9 @@ def owners(obj: Manifest) -> list[Key]:
     """Keys of the custom resources an object belongs to: by reference, else (a Deployment's Pods, a stripped reference) by label."""
     metadata = obj["metadata"]
     namespace = metadata.get("namespace", "")
-    found = [Key(ref["kind"], namespace, ref["name"]) for ref in metadata.get("ownerReferences") or () if ref["kind"] in OWNERS]
+    # Other products have an MCPServer too: the group decides.
+    ours = [ref for ref in metadata.get("ownerReferences") or () if ref["kind"] in OWNERS and ref["apiVersion"].startswith(f"{GROUP}/")]
+    found = [Key(ref["kind"], namespace, ref["name"]) for ref in ours]
     labels = metadata.get("labels") or {}
     if not found and labels.get(MANAGED_BY_LABEL) == MANAGED_BY:
         found = [Key(kind, namespace, labels[label]) for label, kind in _OWNER_LABELS.items() if label in labels]

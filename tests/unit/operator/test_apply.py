@@ -65,7 +65,9 @@ async def test_what_admission_insists_on_is_accepted_once_and_not_fought() -> No
         assert await bench.apply(manifest("Service")) is False
 
 
-@pytest.mark.parametrize("reference", [None, {"kind": "MCPServer", "name": "other", "uid": "x", "controller": True}])
+@pytest.mark.parametrize(
+    "reference", [None, {"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPServer", "name": "other", "uid": "x", "controller": True}]
+)
 async def test_somebody_elses_object_is_not_taken_over(reference: Manifest | None) -> None:
     for known in (True, False):
         bench = Bench()

@@ -11,7 +11,7 @@ OWNER = Key("MCPOptimizer", "ns", "o")
 
 
 def child(name: str = "c", version: str = "5", uid: str = "u", **metadata: Any) -> dict[str, Any]:
-    references = [{"kind": "MCPOptimizer", "name": "o", "uid": "uid-o", "controller": True}]
+    references = [{"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "name": "o", "uid": "uid-o", "controller": True}]
     head = {"name": name, "namespace": "ns", "uid": uid, "resourceVersion": version, "ownerReferences": references, **metadata}
     return {"apiVersion": "v1", "kind": "Service", "metadata": head, "spec": {}}
 
@@ -60,7 +60,9 @@ def test_removing_needs_the_right_incarnation() -> None:
 def test_a_child_that_changes_its_owner_leaves_the_old_one() -> None:
     cache = Cache()
     cache.put(child(version="1"))
-    cache.put(child(version="2", ownerReferences=[{"kind": "MCPOptimizer", "name": "new", "uid": "x"}]))
+    cache.put(
+        child(version="2", ownerReferences=[{"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "name": "new", "uid": "x"}])
+    )
     assert cache.children(OWNER) == []
     assert len(cache.children(Key("MCPOptimizer", "ns", "new"))) == 1
 
@@ -73,6 +75,8 @@ def test_owners_come_from_references_and_otherwise_from_our_labels() -> None:
     assert owners(pod(labels={"mcp.optimizer.dev/optimizer": "o"})) == [], "a label anybody may set is not enough"
     foreign = {"kind": "ReplicaSet", "name": "r", "uid": "1", "controller": True}
     assert owners({**pod(), "metadata": {**pod()["metadata"], "ownerReferences": [foreign]}}) == []
+    namesake = {"apiVersion": "elsewhere.example/v1", "kind": "MCPServer", "name": "s", "uid": "1", "controller": True}
+    assert owners({**pod(), "metadata": {**pod()["metadata"], "ownerReferences": [namesake]}}) == []
 
 
 def test_the_controller_is_the_reference_that_says_so() -> None:
