@@ -65,7 +65,6 @@ class App:
             keys=KeyMemory(),
             pools=self._pools,
             collector=self._listener,
-            enqueue=self.queue.add,
             clock=wall,
         )
         self._workers = Workers(self.queue, self._reconcile, metrics)

@@ -81,10 +81,6 @@ class Cache:
             keys = (key for key in self._objects if key.kind == kind)
         return iter([self._objects[key] for key in sorted(keys)])
 
-    def count(self, kind: str) -> int:
-        """Number of objects of a kind."""
-        return sum(len(keys) for (scope_kind, _), keys in self._by_scope.items() if scope_kind == kind)
-
     def _unlink(self, key: Key, obj: Manifest) -> None:
         self._by_scope[key.kind, key.namespace].discard(key)
         for owner in owners(obj):

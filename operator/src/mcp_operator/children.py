@@ -19,7 +19,6 @@ PATIENCE = 3
 class Outcome:
     """Of one pass over the children."""
 
-    writes: int = 0
     failure: Finding | None = None
     """For the status."""
     error: TransientError | TerminalError | None = None
@@ -38,12 +37,11 @@ async def converge(
 
     One refused child does not keep the others from being applied. A namespace on its way out ends everything at once.
     """
-    writes = 0
     error: TransientError | TerminalError | None = None
     for manifest in manifests:
         try:
             initial = replicas if manifest["kind"] == DEPLOYMENT.kind else None
-            writes += await applier.apply(owner, manifest, replicas=initial)
+            await applier.apply(owner, manifest, replicas=initial)
         except NamespaceTerminatingError:
             raise
         except TerminalError as refused:
@@ -51,10 +49,17 @@ async def converge(
         except TransientError as passing:
             error = error or passing
             break
-    else:
-        if error is None and prune:
-            writes += await applier.prune(owner, {key_of(manifest) for manifest in manifests})
-    return Outcome(writes=writes, failure=finding(error, attempt), error=error)
+    if error is None and prune:
+        error = await _prune(applier, owner, manifests)
+    return Outcome(failure=finding(error, attempt), error=error)
+
+
+async def _prune(applier: Applier, owner: Owner, manifests: Sequence[Manifest]) -> TransientError | TerminalError | None:
+    try:
+        await applier.prune(owner, {key_of(manifest) for manifest in manifests})
+    except (TransientError, TerminalError) as error:
+        return error
+    return None
 
 
 def finding(error: TransientError | TerminalError | None, attempt: int) -> Finding | None:

@@ -1,6 +1,6 @@
 """What a reconciliation works with. Built once in app.py, passed around instead of globals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,5 +74,4 @@ class Context:
     keys: KeyMemory
     pools: Pools
     collector: Collector
-    enqueue: Callable[[Key], None]
     clock: Clock

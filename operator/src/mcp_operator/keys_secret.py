@@ -23,12 +23,12 @@ async def converge_keys(context: Context, opt: Optimizer, *, attempt: int) -> tu
     try:
         await _look(context.client, context.cache, opt.key.namespace)
         wanted, key = decided(context.cache, context.keys, opt)
-        writes = await _store(context.client, context.cache, wanted)
+        await _store(context.client, context.cache, wanted)
     except NamespaceTerminatingError:
         raise
     except (TransientError, TerminalError) as error:
         return None, Outcome(failure=finding(error, attempt), error=error)
-    return key, Outcome(writes=writes)
+    return key, Outcome()
 
 
 def decided(cache: Cache, memory: KeyMemory, opt: Optimizer) -> tuple[Manifest, bytes]:
@@ -51,21 +51,20 @@ async def _look(client: Client, cache: Cache, namespace: str) -> None:
             cache.put(found)
 
 
-async def _store(client: Client, cache: Cache, wanted: Manifest) -> int:
+async def _store(client: Client, cache: Cache, wanted: Manifest) -> None:
     namespace = wanted["metadata"]["namespace"]
     live = cache.get(Key(SECRET.kind, namespace, SANDBOX_KEYS_SECRET))
     if live is None:
         cache.put((await client.apply(SECRET, wanted, manager=MANAGER, force=False)).obj)
-        return 1
+        return
     if (live["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) != MANAGED_BY and live.get("data"):
         raise TerminalError(f"Secret {SANDBOX_KEYS_SECRET} exists and is not ours: delete or rename it")
     if live["metadata"].get("deletionTimestamp"):
         raise TransientError(f"Secret {SANDBOX_KEYS_SECRET} is being deleted; it is made again when it is gone", retry_after=1.0)
     if _as_wanted(live, wanted):
-        return 0
+        return
     body = {**wanted, "metadata": {**wanted["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
     cache.put((await client.apply(SECRET, body, manager=MANAGER, force=True)).obj)
-    return 1
 
 
 def _as_wanted(live: Manifest, wanted: Manifest) -> bool:

@@ -223,6 +223,14 @@ async def test_nobody_is_called_isolated_without_a_policy(kind: str, name: str, 
     assert world.condition(kind, name, "NetworkIsolation") == ("True", "PolicyApplied")
 
 
+async def test_a_deletion_that_is_refused_is_a_condition() -> None:
+    world = await settled(server(image="i:1", autoscaling={"enabled": True}))
+    world.api.fail = lambda verb, key: TerminalError("delete: 403 no") if verb == "delete" else None
+    edited(world, "MCPServer", "s", autoscaling={"enabled": False})
+    await world.settle()
+    assert world.condition("MCPServer", "s", "Ready") == ("False", "Forbidden")
+
+
 async def test_an_autoscaled_number_is_never_written_again() -> None:
     scaled = {"autoscaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 9}}
     world = await settled(server(image="i:1", replicas=4, **scaled))

@@ -89,7 +89,6 @@ class World:
             keys=KeyMemory(),
             pools=self.pools,
             collector=self.pods,
-            enqueue=self.queue.add,
             clock=self.clock,
         )
         for obj in self.api.objects.values():
