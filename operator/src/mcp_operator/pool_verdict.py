@@ -42,5 +42,8 @@ def pool_verdict(target: PoolTarget, plan: Plan, *, lately_warm: bool = False) -
         return PoolVerdict(ready=True, reason=Reason.POOL_AT_TARGET, message=message)
     if counts.busy > 0:
         return PoolVerdict(ready=True, reason=Reason.POOL_FILLING, message="Every sandbox Pod has a job; new ones are on their way.")
+    if target.paused:
+        message = "No sandbox Pod is warm, and none is made: spec.paused is true. Set it to false to go on."
+        return PoolVerdict(ready=False, reason=Reason.PAUSED, message=message)
     message = UNREADY if plan.slow else "The first sandbox Pods are on their way."
     return PoolVerdict(ready=False, reason=Reason.POOL_FILLING, message=message)

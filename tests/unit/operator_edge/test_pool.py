@@ -236,3 +236,9 @@ def test_a_pool_that_keeps_no_warm_pod_says_that_jobs_are_refused() -> None:
     verdict = pool_verdict(cold, decide([], cold))
     assert (verdict.ready, verdict.reason) == (False, Reason.SANDBOX_DISABLED)
     assert "spec.sandbox.pool.min" in verdict.message
+
+
+def test_a_paused_pool_that_ran_empty_promises_nothing() -> None:
+    asleep = replace(TARGET, paused=True)
+    verdict = pool_verdict(asleep, plan(asleep, [], hold=None, now=NOW))
+    assert (verdict.ready, verdict.reason) == (False, Reason.PAUSED)
