@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from mcp_operator.desired import pod
 
+from mcp_operator.desired import pod
 from mcp_optimizer import federation
 from mcp_optimizer.federation import Federation
 from mcp_optimizer.settings import Settings
