@@ -1,11 +1,13 @@
 """Bring the product onto the cluster in use: images built and loaded, chart installed, examples applied."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import yaml
 
-from .shell import ROOT, devcluster, helm, kubectl, run
+from .shell import ROOT, CommandError, devcluster, helm, kubectl
 
 NAMESPACE = "mcp-system"
 RELEASE = "mcp-operator"
@@ -15,8 +17,10 @@ CHART_IMAGES = {"operator": "mcp-operator", "server": "mcp-optimizer-server", "s
 
 
 def build_images() -> dict[str, dict[str, str]]:
-    """Build what changed; `{name: {ref, archive}}` of every image."""
-    run("make", "--no-print-directory", "images", timeout=2400)
+    """Build what changed, with progress on the terminal; `{name: {ref, archive}}` of every image."""
+    done = subprocess.run([sys.executable, "-m", "scripts.images"], cwd=ROOT, timeout=2400)
+    if done.returncode:
+        raise CommandError(f"make images: exit {done.returncode}; the reason is above")
     images: dict[str, dict[str, str]] = json.loads((ROOT / ".build" / "images.json").read_text())
     return images
 
