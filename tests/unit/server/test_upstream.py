@@ -1,6 +1,7 @@
 """One server behind the endpoint, spoken to over a wire that the test speaks for."""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +14,7 @@ from mcp_optimizer.search import NearestNames
 from mcp_optimizer.snapshot import Snapshot
 from mcp_optimizer.upstream import catalogue
 from mcp_optimizer.upstream.upstream import Upstream
-from mcp_optimizer.upstream.wire import Reply, Wire
+from mcp_optimizer.upstream.wire import MAX_VALUES, Reply, ReplyTooLarge, Wire, parse_reply
 from mcp_optimizer_api.config import UpstreamConfig
 
 Answer = Callable[[dict[str, Any]], Reply]
@@ -124,3 +125,22 @@ def test_a_wrong_identifier_of_a_megabyte_is_not_searched_in_full() -> None:
     with pytest.raises(CallFailure, match="no tool"):
         resolve(cast(Snapshot, snapshot), "x" * 1_000_000)
     assert [len(query) for query in searched] == [200]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"[]," * MAX_VALUES + b"[]]",
+        b"[" + b'{"a":1},' * (MAX_VALUES // 2) + b"1]",
+        b'["' + b'\\"' * MAX_VALUES + b'",' + b"0," * MAX_VALUES + b"0]",
+        b'"' + b'\\"' * 2 * MAX_VALUES + b'",' + b"," * MAX_VALUES + b'"\\',
+    ],
+)
+def test_a_reply_that_grows_in_memory_is_refused(body: bytes) -> None:
+    with pytest.raises(ReplyTooLarge):
+        parse_reply(body)
+
+
+@pytest.mark.parametrize("text", ["a,b,c\n" * 500_000, '[{"' * 500_000, "\\" * 1_000_000])
+def test_a_long_text_counts_as_one_value(text: str) -> None:
+    assert parse_reply(json.dumps([text]).encode()) == [text]

@@ -81,7 +81,9 @@ class Connection:
         except TimeoutError:
             raise CallFailure(TIMEOUT, f"server {self.name} did not answer within {timeout:g} s") from None
         except ReplyTooLarge:
-            raise CallFailure(BAD_GATEWAY, f"server {self.name} sent more than 16 MiB in one reply: ask for less") from None
+            raise CallFailure(
+                BAD_GATEWAY, f"server {self.name} sent more than 16 MiB or half a million values in one reply: ask for less"
+            ) from None
         except NotMcp as error:
             raise CallFailure(BAD_GATEWAY, f"server {self.name} {error}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -5,6 +5,7 @@ Replies are hostile input: bounded, never decompressed, never redirected, and on
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ import orjson
 from .sse import EventParser
 
 MAX_REPLY = 16 * 1024 * 1024
+MAX_VALUES = 500_000
+"""Of JSON in one reply: `[],` are three bytes on the wire and seventy in memory, and all servers share one process."""
+UNCOUNTED_BYTES = 256 * 1024
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 CONNECT_SECONDS = 5.0
 LINGER_SECONDS = 1.0
 """A server may keep an SSE stream open a moment after its response: reading to its end keeps the connection for reuse."""
@@ -28,7 +33,7 @@ FIXED_HEADERS = {
 
 
 class ReplyTooLarge(Exception):
-    """More than MAX_REPLY bytes for one reply."""
+    """More than MAX_REPLY bytes or MAX_VALUES values for one reply."""
 
 
 class NotMcp(Exception):
@@ -85,7 +90,7 @@ class Wire:
         body = b"".join([chunk async for chunk in _bounded(response)])
         response.release()
         try:
-            message = orjson.loads(body) if body else None
+            message = parse_reply(body) if body else None
         except orjson.JSONDecodeError:
             message = None
         if isinstance(message, dict) and _answers(message, expected):
@@ -140,9 +145,18 @@ async def _bounded(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         yield chunk
 
 
+def parse_reply(body: bytes) -> Any:
+    """The JSON in `body`; ReplyTooLarge when it would be a multiple of its size in memory."""
+    if len(body) > UNCOUNTED_BYTES:
+        bare = _STRING.sub(b"", body)
+        if sum(bare.count(sign) for sign in (b",", b"[", b"{")) > MAX_VALUES:
+            raise ReplyTooLarge
+    return orjson.loads(body)
+
+
 def _decode(data: bytes) -> dict[str, Any]:
     try:
-        message = orjson.loads(data)
+        message = parse_reply(data)
     except orjson.JSONDecodeError:
         return {}
     return message if isinstance(message, dict) else {}
