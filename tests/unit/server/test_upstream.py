@@ -144,3 +144,13 @@ def test_a_reply_that_grows_in_memory_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize("text", ["a,b,c\n" * 500_000, '[{"' * 500_000, "\\" * 1_000_000])
 def test_a_long_text_counts_as_one_value(text: str) -> None:
     assert parse_reply(json.dumps([text]).encode()) == [text]
+
+
+async def test_titles_hide_nothing_from_human_eyes() -> None:
+    wire = modern()
+    tool = {"name": "t", "title": "Fine.\u200b\u202e", "inputSchema": {}}
+    wire.answers["server_discover"] = lambda body: result(body, {**MODERN, "instructions": "Tracks\u200b\u202e issues."})
+    wire.answers["tools_list"] = lambda body: result(body, {"tools": [tool]})
+    it = upstream(wire)
+    await it.refresh()
+    assert (it.offer.title, it.offer.catalogue[0]["title"]) == ("Tracks issues.", "Fine.")

@@ -49,6 +49,8 @@ def _definition(tool: Any) -> Definition | None:
     if isinstance(tool.get("description"), str):
         definition["description"] = clean_text(tool["description"][: 2 * MAX_DESCRIPTION])[:MAX_DESCRIPTION]
     definition.update({field: tool[field] for field in OPTIONAL_FIELDS if tool.get(field) is not None})
+    if isinstance(definition.get("title"), str):
+        definition["title"] = clean_text(definition["title"][:MAX_DESCRIPTION])
     if not _bounded(definition):
         return None
     return _valid(definition)

@@ -17,6 +17,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 
 from mcp_optimizer.errors import BAD_GATEWAY, FORBIDDEN, TIMEOUT, TOO_MANY, UNAVAILABLE, CallFailure
 
+from .catalogue import clean_text
 from .wire import NotMcp, Reply, ReplyTooLarge, Wire
 
 log = logging.getLogger(__name__)
@@ -229,4 +230,4 @@ def _reason(error: Exception) -> str:
 def _title(info: Any, instructions: Any) -> str:
     candidates = [info.get("description"), info.get("title"), instructions] if isinstance(info, dict) else [instructions]
     text = next((item for item in candidates if isinstance(item, str) and item.strip()), "")
-    return " ".join(text.split())[:160]
+    return " ".join(clean_text(text[:2000]).split())[:160]
