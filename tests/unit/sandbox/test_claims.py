@@ -212,5 +212,5 @@ def test_a_pod_that_can_get_out_is_not_ready_until_it_cannot(start: Start) -> No
     assert link.receive()["code"] == 409
     listener.close()
     until("the agent to see that it is isolated", lambda: agent.ready()[0] == 200)
-    assert agent.log[-1]["event"] == "isolated"
+    until("the log to say so", lambda: any(entry["event"] == "isolated" for entry in agent.log))
     assert agent.run("1").result["ok"]
