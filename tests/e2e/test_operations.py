@@ -75,6 +75,8 @@ def test_an_upgrade_of_the_operator_restarts_no_server(stack: str, operator: Ima
 async def test_without_the_operator_agents_are_served_and_deletion_leaves_nothing(stack: str, operator: Images) -> None:
     install.uninstall_chart()
     try:
+        assert not _release_objects(), "left by helm uninstall"
+        assert "mcpservers.mcp.optimizer.dev" in kubectl("get", "crd", "-o", "name"), "crds.keep"
         with forward("svc/main-optimizer", 80, stack) as port:
             failed, text, _ = await agent.run_code(f"http://127.0.0.1:{port}/mcp", "1 + 1")
         assert not failed, text
@@ -84,6 +86,12 @@ async def test_without_the_operator_agents_are_served_and_deletion_leaves_nothin
         install.install_chart(operator)
     install.apply([optimizer("again")], stack)
     waiting.ready("mcpo", "again", stack)
+
+
+def _release_objects() -> list[str]:
+    kinds = "deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,networkpolicies"
+    selector = f"app.kubernetes.io/instance={install.RELEASE},app.kubernetes.io/managed-by=Helm"
+    return kubectl("-n", install.NAMESPACE, "get", kinds, "-l", selector, "-o", "name").split()
 
 
 def _running(namespace: str) -> set[str]:

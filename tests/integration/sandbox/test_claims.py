@@ -23,7 +23,6 @@ from tests.agent_process import POOL_KEY, AgentProcess, start_agent
 from tests.integration.control_plane import ControlPlane
 
 pytestmark = pytest.mark.integration
-OWNER = "11111111-2222-3333-4444-555555555555"
 SELECTOR = {"mcp.optimizer.dev/component": "sandbox", "mcp.optimizer.dev/optimizer": "x"}
 RIGHTS: list[dict[str, Any]] = [
     {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x-optimizer"}},
@@ -43,9 +42,9 @@ RIGHTS: list[dict[str, Any]] = [
 ]
 
 
-def pod(name: str, port: int) -> dict[str, Any]:
+def pod(name: str, port: int, owner_uid: str) -> dict[str, Any]:
     """A Pod that Pod Security `restricted` admits."""
-    owner = {"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "name": "x", "uid": OWNER, "controller": True}
+    owner = {"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "name": "x", "uid": owner_uid, "controller": True}
     container = {
         "name": "sandbox",
         "image": "localhost/none",
@@ -62,16 +61,17 @@ def pod(name: str, port: int) -> dict[str, Any]:
 class Kubelet:
     """Plays the node: starts an agent for a Pod and reports its readiness."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, folder: Path) -> None:
+    def __init__(self, plane: ControlPlane, namespace: str, folder: Path, owner_uid: str) -> None:
         self._core = kubernetes_client.CoreV1Api(plane.api)
         self._namespace = namespace
         self._folder = folder
+        self._owner_uid = owner_uid
         self.agents: dict[str, AgentProcess] = {}
 
     def run(self, name: str) -> AgentProcess:
         """A Pod that is Ready."""
         agent = self.agents[name] = start_agent(self._folder, name)
-        self._core.create_namespaced_pod(self._namespace, pod(name, agent.port))
+        self._core.create_namespaced_pod(self._namespace, pod(name, agent.port, self._owner_uid))
         self._report(name, "True")
         return agent
 
@@ -91,16 +91,24 @@ class Kubelet:
 
 
 @pytest.fixture
-def kubelet(bare_control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[Kubelet]:
+def owner_uid(control_plane: ControlPlane, namespace: str) -> str:
+    """UID of a real MCPOptimizer: Pods of an owner that does not exist are garbage-collected."""
+    manifest = {"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "metadata": {"name": "x"}}
+    made = control_plane.kubectl("create", "-n", namespace, "-f", "-", "-o", "jsonpath={.metadata.uid}", stdin=json.dumps(manifest))
+    return made.stdout
+
+
+@pytest.fixture
+def kubelet(bare_control_plane: ControlPlane, namespace: str, tmp_path: Path, owner_uid: str) -> Iterator[Kubelet]:
     """The node."""
-    node = Kubelet(bare_control_plane, namespace, tmp_path)
+    node = Kubelet(bare_control_plane, namespace, tmp_path, owner_uid)
     yield node
     for agent in node.agents.values():
         agent.kill()
 
 
 @pytest_asyncio.fixture
-async def lane(bare_control_plane: ControlPlane, namespace: str, tmp_path: Path) -> AsyncIterator[PodLane]:
+async def lane(bare_control_plane: ControlPlane, namespace: str, tmp_path: Path, owner_uid: str) -> AsyncIterator[PodLane]:
     """A lane with the rights of the server's own service account."""
     for manifest in RIGHTS:
         subjects = [{**subject, "namespace": namespace} for subject in manifest.get("subjects", [])]
@@ -114,7 +122,7 @@ async def lane(bare_control_plane: ControlPlane, namespace: str, tmp_path: Path)
     kube = KubeClient(cluster["server"], tls, tmp_path / "token")
     lane = PodLane(kube, tmp_path / "key")
     selector = ",".join(f"{key}={value}" for key, value in SELECTOR.items())
-    lane.configure(SandboxConfig(enabled=True, pod_selector=selector, queue_seconds=30), namespace, OWNER)
+    lane.configure(SandboxConfig(enabled=True, pod_selector=selector, queue_seconds=30), namespace, owner_uid)
     yield lane
     await lane.close()
     await kube.close()
