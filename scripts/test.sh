@@ -8,7 +8,7 @@ section() { printf '\n=== %s (%s s since start)\n' "$1" "$SECONDS"; }
 running=$("$py" -m devcluster status --quiet 2>/dev/null || true)
 cleanup() {
   [ -n "$running" ] || "$py" -m devcluster down || true
-  for name in integration-a integration-b; do "$py" -m devcluster down --control-plane-only --name "$name" || true; done
+  for name in integration-a integration-b integration-c; do "$py" -m devcluster down --control-plane-only --name "$name" || true; done
   rm -rf "$logs"
 }
 trap cleanup EXIT
@@ -28,15 +28,18 @@ section "packages and tools"; "$py" -m devcluster install-deps; "$py" -m devclus
 section "unit, and integration side by side"
 group integration-a -m integration tests/integration/chart tests/integration/crds tests/integration/devcluster tests/integration/sandbox tests/integration/server
 a=$!
-group integration-b -m integration tests/integration/operator tests/integration/operator_edge
+group integration-b -m integration tests/integration/operator
 b=$!
 failed=0
 "$py" -m pytest -q tests/unit || failed=1
-group cluster -m e2e tests/integration/devcluster
+group integration-c -m integration tests/integration/operator_edge
 c=$!
 finish $a integration-a || failed=1
+group cluster -m e2e tests/integration/devcluster
+d=$!
+finish $c integration-c || failed=1
 finish $b integration-b || failed=1
-finish $c cluster || failed=1
+finish $d cluster || failed=1
 section "end to end"; "$py" -m pytest -q -m e2e tests/e2e --durations=15 || failed=1
 section "done"
 exit $failed
