@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 from scripts.stack import install, waiting
@@ -54,6 +55,27 @@ async def test_a_new_server_is_federated_without_a_restart(stack: str, operator:
         while "weather." not in (await agent.call(url, "discover", query="weather forecast"))[1]:
             assert time.monotonic() < deadline
     assert _running(stack) >= pods
+
+
+async def test_a_changed_spec_reaches_the_running_servers_within_seconds(
+    stack: str, record_property: Callable[[str, object], None]
+) -> None:
+    pods = _running(stack)
+    with forward("svc/main-optimizer", 80, stack) as port:
+        url = f"http://127.0.0.1:{port}/mcp"
+        assert len(await _hits(url)) == 8
+        kubectl("-n", stack, "patch", "mcpo", "main", "--type=merge", "-p", '{"spec":{"search":{"limit":3}}}')
+        patched = time.monotonic()
+        while len(await _hits(url)) != 3:
+            assert time.monotonic() - patched < 15
+        record_property("seconds", round(time.monotonic() - patched, 2))
+    assert _running(stack) == pods
+
+
+async def _hits(url: str) -> list[str]:
+    """Identifiers of the tools that one discovery returns."""
+    _, text, _ = await agent.call(url, "discover", query="list invoices of a customer")
+    return [line for line in text.splitlines() if line.startswith(("acme.", "weather."))]
 
 
 def test_the_servers_account_may_write_nothing(stack: str) -> None:
