@@ -29,6 +29,7 @@ class Applier:
         self._client = client
         self._cache = cache
         self._insisted: dict[Key, tuple[str, tuple[str, ...]]] = {}
+        self._foreign: set[Key] = set()
 
     async def apply(self, owner: Owner, manifest: Manifest, *, replicas: int | None = None) -> bool:
         """Bring one child to the desired state; True when that took a write.
@@ -69,6 +70,7 @@ class Applier:
         """Unforced: what is not in our cache may still exist, made by somebody else."""
         body = wanted if replicas is None else {**wanted, "spec": {**wanted["spec"], "replicas": replicas}}
         key = key_of(wanted)
+        await self._look_first(owner, kind, key)
         try:
             obj, created = await self._client.apply(kind, body, manager=MANAGER, force=False)
         except ConflictError:
@@ -81,9 +83,19 @@ class Applier:
         if not created and obj["metadata"]["creationTimestamp"] < owner.created:
             # Nothing of ours can be older than its owner. Applying nothing gives back what was just added.
             await self._client.apply(kind, _nothing(wanted), manager=MANAGER, force=False)
+            self._foreign.add(key)
             raise _taken(owner, key)
         log.info("Created child", extra={"key": str(key), "owner": str(owner.key)})
         self._cache.put(obj)
+
+    async def _look_first(self, owner: Owner, kind: Kind, key: Key) -> None:
+        """Where a stranger's object was found once, read before writing: trying it again would be an event, and so another try, for ever."""
+        if key not in self._foreign:
+            return
+        live = await self._client.get(kind, key.namespace, key.name)
+        if live is not None:
+            _check_owner(owner, key, live)
+        self._foreign.discard(key)
 
     async def _write(self, kind: Kind, wanted: Manifest) -> None:
         obj, _ = await self._client.apply(kind, wanted, manager=MANAGER, force=True)

@@ -94,6 +94,12 @@ async def test_an_older_object_that_does_not_even_conflict_is_given_back() -> No
     found = bench.api.objects[Key("Service", "ns", "s-mcp")]
     assert found["metadata"]["labels"] == {"theirs": "1"}
     assert not found.get("spec") and not found["metadata"].get("ownerReferences")
+    written = len(bench.api.writes)
+    with pytest.raises(TerminalError, match="is not ours"):
+        await bench.apply(manifest("Service"))
+    assert len(bench.api.writes) == written  # a write would be an event, and the event another try
+    bench.api.take(Key("Service", "ns", "s-mcp"))
+    assert await bench.apply(manifest("Service"))
 
 
 async def test_a_child_of_an_earlier_namesake_is_left_to_garbage_collection() -> None:

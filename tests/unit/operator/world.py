@@ -20,6 +20,7 @@ from mcp_operator.reconcile import reconcile
 from mcp_operator.status.writer import StatusWriter
 from mcp_operator.verifier import Verifier
 from mcp_operator.verify import Verification
+from mcp_operator.workers import REFUSED_SECONDS
 from mcp_operator.workqueue import WorkQueue
 from mcp_optimizer_api.optimizer import SandboxCounts
 from mcp_optimizer_api.status import Reason
@@ -122,8 +123,10 @@ class World:
             self.queue.forget(key)
             if again is not None:
                 self.queue.add_after(key, again)
-        except (TransientError, TerminalError):
+        except TransientError:
             self.queue.retry(key)
+        except TerminalError:
+            self.queue.retry(key, floor=REFUSED_SECONDS[0], ceiling=REFUSED_SECONDS[1])
         self.queue.done(key)
         return True
 
