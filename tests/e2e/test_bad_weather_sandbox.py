@@ -75,26 +75,25 @@ async def test_a_job_cannot_reach_anything(endpoint: str, stack: str) -> None:
 
 
 async def test_a_pod_killed_in_mid_job_is_reported_lost_and_never_run_twice(endpoint: str, stack: str) -> None:
+    warm = await asyncio.to_thread(
+        waiting.until, "two warm Pods", lambda: names if len(names := _running(stack, ready="True")) == 2 else None
+    )
     code = 'call("acme.billing_list_invoices", limit=1)\nimport time\ntime.sleep(20)'
     job = asyncio.create_task(agent.call(endpoint, "execute_code", code=code, timeout_s=25))
-    busy = await asyncio.to_thread(waiting.until, "a busy Pod", lambda: _busy(stack), seconds=20)
-    kubectl("-n", stack, "delete", "pod", busy, "--grace-period=1", "--wait=false")
+    busy = await asyncio.to_thread(waiting.until, "one of them busy", lambda: _running(stack, ready="False") & warm, seconds=20)
+    kubectl("-n", stack, "delete", "pod", *busy, "--grace-period=1", "--wait=false")
     failed, text, _ = await job
     assert failed
     assert "lost" in text.lower()
     await works(endpoint)
 
 
-def _busy(namespace: str) -> str:
-    for pod in get("pods", namespace=namespace, selector=SANDBOX):
-        states = {entry["type"]: entry["status"] for entry in pod["status"].get("conditions", [])}
-        if (
-            pod["status"]["phase"] == "Running"
-            and states.get("Ready") == "False"
-            and states.get("PodScheduled") == "True"
-            and not pod["metadata"].get("deletionTimestamp")
-        ):
-            waited = [c for c in pod["status"].get("conditions", []) if c["type"] == "Ready" and c.get("reason") == "ContainersNotReady"]
-            if waited and pod["status"]["containerStatuses"][0]["state"].get("running"):
-                return str(pod["metadata"]["name"])
-    return ""
+def _running(namespace: str, *, ready: str) -> set[str]:
+    """Names of the running sandbox Pods whose Ready condition has this status."""
+    return {
+        pod["metadata"]["name"]
+        for pod in get("pods", namespace=namespace, selector=SANDBOX)
+        if pod["status"]["phase"] == "Running"
+        and "deletionTimestamp" not in pod["metadata"]
+        and any(entry["type"] == "Ready" and entry["status"] == ready for entry in pod["status"].get("conditions", []))
+    }
