@@ -16,11 +16,13 @@ from .endpoint import Endpoint
 from .federation import Federation
 from .gate import App, Gate
 from .invoke import Invoker
+from .keys import Keys
 from .kube import KubeClient
 from .lane import SandboxLane
 from .lanes import lane_of
 from .management import Management
 from .protocol import build_manager, build_server
+from .seal import Sealer
 from .settings import Settings
 from .snapshot import Snapshot
 from .state_metrics import StateCollector
@@ -75,6 +77,8 @@ class Process:
         self._kube = kube or (KubeClient.in_cluster() if in_cluster else None)
         self._config: ServerConfig | None = None
         self.telemetry = Telemetry()
+        self.keys = Keys(settings.sandbox_key_file)
+        self.sealer = Sealer(self.keys)
         self.lane = lane or lane_of(self._kube, settings.sandbox_key_file)
         self.federation = Federation(self._on_snapshot)
         server = build_server(Endpoint(Invoker(self.federation, self.telemetry), self.lane, self.telemetry))
