@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
+from .context import PLAIN, CallContext
 from .errors import BAD_REQUEST, INTERNAL, CallFailure
-from .invoke import CallContext, Invoker, object_argument
+from .invoke import Invoker, object_argument
 from .lane import OnOutput, SandboxLane
 from .results import Result, failure_result, once, text_result, unchanged
 from .snapshot import Snapshot
@@ -61,13 +62,15 @@ class Endpoint:
         tool = snapshot.tools[name]
         return tool.definition["inputSchema"] if tool.header_map else None
 
-    async def call_tool(self, name: str, arguments: dict[str, Any], progress: OnOutput | None = None) -> Result:
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: CallContext = PLAIN, progress: OnOutput | None = None
+    ) -> Result:
         """The result of a call; failures are results too, so that the model can read them."""
         started = time.perf_counter()
         kind, outcome = "unknown", "cancelled"
         try:
             kind = self._kind(name)
-            result = await self._dispatch(kind, name, arguments, progress)
+            result = await self._dispatch(kind, name, arguments, context, progress)
             outcome = "tool_error" if result["isError"] else "ok"
             return result
         except CallFailure as failure:
@@ -97,19 +100,19 @@ class Endpoint:
         hint = "pass it to execute as `tool`" if name in snapshot.tools and mode == "hybrid" else "find tools with discover"
         raise UnknownTool(f"unknown tool {name[:200]!r}: {hint}")
 
-    async def _dispatch(self, kind: str, name: str, arguments: dict[str, Any], progress: OnOutput | None) -> Result:
+    async def _dispatch(self, kind: str, name: str, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         if kind == "execute":
             tool = arguments.get("tool")
             if not isinstance(tool, str):
                 raise CallFailure(BAD_REQUEST, "tool must be an id such as server.tool")
-            return once(await self._invoker.invoke(tool, object_argument(arguments, "arguments"), CallContext()))
+            return once(await self._invoker.invoke(tool, object_argument(arguments, "arguments"), context))
         if kind == "discover":
             text = discover(self._invoker.snapshot(), arguments)
             self._telemetry.tokens(served=len(text.encode()))
             return text_result(text)
         if kind == "execute_code":
             return await execute_code(self._lane, self._invoker, arguments, progress=progress)
-        return unchanged(await self._invoker.invoke(name, arguments, CallContext()))
+        return unchanged(await self._invoker.invoke(name, arguments, context))
 
     def _invoker_snapshot(self) -> Snapshot | None:
         try:

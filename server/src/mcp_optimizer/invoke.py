@@ -1,24 +1,17 @@
 """The one way to call a tool. Clients, code in sandboxes and direct mode all come through here, so that one policy holds for all."""
 
 import time
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from mcp.shared.inbound import mcp_param_headers
 
+from .context import CallContext
 from .errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
 from .federation import Federation
 from .snapshot import Snapshot, Tool
 from .telemetry import Telemetry
 
 MAX_ARGUMENT_NAME = 200
-
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """Who calls. `via` tells a client's call from that of a job's code."""
-
-    via: Literal["client", "job"] = "client"
 
 
 class Invoker:
@@ -43,7 +36,7 @@ class Invoker:
         outcome = "cancelled"
         try:
             headers = mcp_param_headers(tool.header_map, arguments) if tool.header_map else None
-            result = await tool.upstream.call(tool.name, arguments, headers)
+            result = await tool.upstream.call(tool.name, arguments, headers, context)
             outcome = "tool_error" if result.get("isError") is True else "ok"
             return result
         except CallFailure as failure:

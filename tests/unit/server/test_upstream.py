@@ -39,7 +39,7 @@ class FakeWire:
         self.slow = asyncio.Event()
         self.slow.set()
 
-    async def post(self, url: str, body: dict[str, Any], headers: Mapping[str, str], timeout: float, on_request: Any = None) -> Reply:
+    async def post(self, url: str, body: dict[str, Any], headers: Mapping[str, str], timeout: float, on_message: Any = None) -> Reply:
         self.asked.append(body["method"])
         if body["method"] == "tools/call":
             await self.slow.wait()

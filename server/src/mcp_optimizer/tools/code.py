@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from mcp_optimizer.context import JOB
 from mcp_optimizer.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, TIMEOUT, UNAVAILABLE, CallFailure
-from mcp_optimizer.invoke import CallContext, Invoker, object_argument
+from mcp_optimizer.invoke import Invoker, object_argument
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OnOutput, SandboxLane
 from mcp_optimizer.results import Result, compact, error_text, job_value, text_result
 from mcp_optimizer_api.config import SandboxConfig
@@ -31,7 +32,7 @@ async def execute_code(lane: SandboxLane, invoker: Invoker, arguments: dict[str,
 async def call_for_job(invoker: Invoker, tool: str, arguments: dict[str, Any]) -> CallOutcome:
     """One tool call of a job, under the policy of every call."""
     try:
-        result = await invoker.invoke(tool, arguments, CallContext(via="job"))
+        result = await invoker.invoke(tool, arguments, JOB)
     except CallFailure as failure:
         return CallOutcome(ok=False, error=CallError(code=failure.code, message=failure.message))
     if result.get("isError") is True:

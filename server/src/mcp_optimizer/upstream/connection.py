@@ -9,15 +9,18 @@ import itertools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
 from mcp.shared.inbound import encode_header_value
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
+from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import BAD_GATEWAY, FORBIDDEN, TIMEOUT, TOO_MANY, UNAVAILABLE, CallFailure
 
 from .catalogue import clean_text
+from .relay import capabilities, relayed, request_meta
 from .wire import NotMcp, Reply, ReplyTooLarge, Wire
 
 log = logging.getLogger(__name__)
@@ -58,7 +61,7 @@ class Connection:
         self._dialect: Dialect | None = None
         self._opening = asyncio.Lock()
         self._ids = itertools.count(1)
-        self._answers: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
 
     @property
     def dialect(self) -> Dialect | None:
@@ -66,19 +69,26 @@ class Connection:
         return self._dialect
 
     async def request(
-        self, method: str, params: dict[str, Any], timeout: float, *, subject: str | None = None, extra: Mapping[str, str] | None = None
+        self,
+        method: str,
+        params: dict[str, Any],
+        timeout: float,
+        *,
+        subject: str | None = None,
+        extra: Mapping[str, str] | None = None,
+        context: CallContext = PLAIN,
     ) -> dict[str, Any]:
-        """The JSON-RPC response to `method`. Raises `CallFailure` when there is none."""
+        """The JSON-RPC response to `method`. Raises `CallFailure` when there is none. Cancelling this cancels the request at the server."""
         try:
             async with asyncio.timeout(timeout):
                 dialect = await self._opened()
-                reply = await self._exchange(dialect, method, params, timeout, subject, extra)
+                reply = await self._exchange(dialect, method, params, timeout, subject, extra, context)
                 if _stale(dialect, reply):
                     self.forget(dialect)
                     renewed = await self._opened()
                     # A server that is what it was refused the request itself, and may have done a part of it first.
                     if not renewed.same_as(dialect):
-                        reply = await self._exchange(renewed, method, params, timeout, subject, extra)
+                        reply = await self._exchange(renewed, method, params, timeout, subject, extra, context)
         except TimeoutError:
             raise CallFailure(TIMEOUT, f"server {self.name} did not answer within {timeout:g} s") from None
         except ReplyTooLarge:
@@ -155,16 +165,43 @@ class Connection:
         timeout: float,
         subject: str | None,
         extra: Mapping[str, str] | None,
+        context: CallContext = PLAIN,
     ) -> Reply:
-        body: dict[str, Any] = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        number = next(self._ids)
+        body: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         if not dialect.modern:
-            return await self._wire.post(self.url, body, _legacy_headers(dialect), timeout, lambda asked: self._answer(dialect, asked))
+            return await self._legacy_exchange(dialect, body, timeout, context)
         meta = {_META + "protocolVersion": dialect.version, _META + "clientCapabilities": {}, _META + "clientInfo": CLIENT_INFO}
+        on_message = None
+        if context is not PLAIN:
+            meta[_META + "clientCapabilities"] = capabilities(context)
+            meta.update(request_meta(context, number, modern=True))
+            on_message = partial(self._heard, None, number, context) if context.on_notification is not None else None
         body["params"] = {**params, "_meta": meta}
         headers = {"MCP-Protocol-Version": dialect.version, "Mcp-Method": method, **(extra or {})}
         if subject is not None:
             headers["Mcp-Name"] = encode_header_value(subject)
-        return await self._wire.post(self.url, body, headers, timeout)
+        # Closing the connection, which cancelling this does, is how a modern server is told that nobody waits any more.
+        return await self._wire.post(self.url, body, headers, timeout, on_message)
+
+    async def _legacy_exchange(self, dialect: Dialect, body: dict[str, Any], timeout: float, context: CallContext) -> Reply:
+        number = body["id"]
+        if context is not PLAIN and (meta := request_meta(context, number, modern=False)):
+            body["params"] = {**body["params"], "_meta": meta}
+        try:
+            return await self._wire.post(self.url, body, _legacy_headers(dialect), timeout, partial(self._heard, dialect, number, context))
+        except (asyncio.CancelledError, TimeoutError):
+            params = {"requestId": number, "reason": "nobody waits for the answer any more"}
+            self._tell(dialect, {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+            raise
+
+    async def _heard(self, asked_by: Dialect | None, number: int, context: CallContext, message: dict[str, Any]) -> None:
+        """A message on the response stream of request `number`. Only a legacy server, `asked_by`, may ask something in it."""
+        if "id" in message:
+            if asked_by is not None:
+                self._answer(asked_by, message)
+        elif context.on_notification is not None and (notification := relayed(message, context, number)) is not None:
+            await context.on_notification(*notification)
 
     def _answer(self, dialect: Dialect, asked: dict[str, Any]) -> None:
         """A legacy server asks its client something: we offer nothing but ping, and say so, or it would wait."""
@@ -172,14 +209,18 @@ class Connection:
         if asked.get("method") == "ping":
             answer["result"] = {}
         else:
-            answer["error"] = {"code": METHOD_NOT_FOUND, "message": "this gateway relays tools only"}
-        task = asyncio.create_task(self._send_answer(dialect, answer))
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
+            answer["error"] = {"code": METHOD_NOT_FOUND, "message": "this gateway cannot ask its clients anything in this protocol version"}
+        self._tell(dialect, answer)
 
-    async def _send_answer(self, dialect: Dialect, answer: dict[str, Any]) -> None:
+    def _tell(self, dialect: Dialect, body: dict[str, Any]) -> None:
+        """Send a message that nobody waits for."""
+        task = asyncio.create_task(self._send(dialect, body))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _send(self, dialect: Dialect, body: dict[str, Any]) -> None:
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, NotMcp, ReplyTooLarge):
-            await self._wire.post(self.url, {**answer}, _legacy_headers(dialect), PROBE_SECONDS)
+            await self._wire.post(self.url, body, _legacy_headers(dialect), PROBE_SECONDS)
 
 
 def _legacy_headers(dialect: Dialect) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, TOO_MANY, CallFailure
 from mcp_optimizer.results import compact
 from mcp_optimizer_api.catalogue import catalogue_hash
@@ -82,7 +83,9 @@ class Upstream:
         await self._idle.wait()
         await self._connection.close()
 
-    async def call(self, tool: str, arguments: dict[str, Any], extra_headers: dict[str, str] | None = None) -> dict[str, Any]:
+    async def call(
+        self, tool: str, arguments: dict[str, Any], extra_headers: dict[str, str] | None = None, context: CallContext = PLAIN
+    ) -> dict[str, Any]:
         """The result of one tools/call, as the server sent it. Raises `CallFailure`."""
         if self._in_flight >= MAX_IN_FLIGHT:
             raise CallFailure(TOO_MANY, f"server {self.name} has {MAX_IN_FLIGHT} calls in flight already: try again later")
@@ -91,7 +94,7 @@ class Upstream:
         try:
             params = {"name": tool, "arguments": arguments}
             message = await self._connection.request(
-                "tools/call", params, float(self.config.timeout_seconds), subject=tool, extra=extra_headers
+                "tools/call", params, float(self.config.timeout_seconds), subject=tool, extra=extra_headers, context=context
             )
         finally:
             self._in_flight -= 1

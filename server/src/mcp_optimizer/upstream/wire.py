@@ -6,7 +6,7 @@ Replies are hostile input: bounded, never decompressed, never redirected, and on
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,8 @@ class Reply:
     headers: Mapping[str, str]
 
 
-OnRequest = Callable[[dict[str, Any]], None]
-"""Told of each request the server sends on the response stream (legacy only): someone must answer it."""
+OnMessage = Callable[[dict[str, Any]], Awaitable[None]]
+"""Told of each request and notification that the server sends on the response stream before its response. Nothing more is read while it waits."""
 
 
 class Wire:
@@ -61,7 +61,7 @@ class Wire:
         self._lingering: set[asyncio.Task[None]] = set()
 
     async def post(
-        self, url: str, body: dict[str, Any], headers: Mapping[str, str], timeout: float, on_request: OnRequest | None = None
+        self, url: str, body: dict[str, Any], headers: Mapping[str, str], timeout: float, on_message: OnMessage | None = None
     ) -> Reply:
         """Send one message and read its response. Raises aiohttp's errors, `TimeoutError`, `ReplyTooLarge` and `NotMcp`."""
         async with asyncio.timeout(timeout):
@@ -73,7 +73,7 @@ class Wire:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             )
             try:
-                message = await self._message(response, body.get("id"), on_request)
+                message = await self._message(response, body.get("id"), on_message)
             except BaseException:
                 response.close()
                 raise
@@ -84,9 +84,9 @@ class Wire:
         async with asyncio.timeout(2.0), self._session.delete(url, headers=headers, allow_redirects=False):
             pass
 
-    async def _message(self, response: aiohttp.ClientResponse, expected: Any, on_request: OnRequest | None) -> dict[str, Any] | None:
+    async def _message(self, response: aiohttp.ClientResponse, expected: Any, on_message: OnMessage | None) -> dict[str, Any] | None:
         if response.content_type == "text/event-stream":
-            return await self._from_stream(response, expected, on_request)
+            return await self._from_stream(response, expected, on_message)
         body = b"".join([chunk async for chunk in _bounded(response)])
         response.release()
         try:
@@ -99,7 +99,7 @@ class Wire:
             raise NotMcp(f"answered {response.status} {response.content_type} without a JSON-RPC response")
         return None
 
-    async def _from_stream(self, response: aiohttp.ClientResponse, expected: Any, on_request: OnRequest | None) -> dict[str, Any]:
+    async def _from_stream(self, response: aiohttp.ClientResponse, expected: Any, on_message: OnMessage | None) -> dict[str, Any]:
         parser = EventParser()
         stream = _bounded(response)
         async for chunk in stream:
@@ -108,8 +108,8 @@ class Wire:
                 if message.get("id") == expected and ("result" in message or "error" in message):
                     self._linger(response)
                     return message
-                if "method" in message and "id" in message and on_request is not None:
-                    on_request(message)
+                if on_message is not None and isinstance(message.get("method"), str):
+                    await on_message(message)
         response.release()
         raise NotMcp("ended its event stream without a response")
 

@@ -9,9 +9,11 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
 
-from .endpoint import BadCursor, Endpoint, UnknownTool
-from .gate import MAX_BODY
-from .lane import OnOutput
+from mcp_optimizer.endpoint import BadCursor, Endpoint, UnknownTool
+from mcp_optimizer.gate import MAX_BODY
+from mcp_optimizer.lane import OnOutput
+
+from .client import call_context
 
 VERSION = "0.1.0"
 META_TTL_MS = 60_000
@@ -33,7 +35,7 @@ def build_server(endpoint: Endpoint) -> Server[Any]:
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
         try:
-            return {**await endpoint.call_tool(params.name, params.arguments or {}, _progress(ctx)), **COMPLETE}
+            return {**await endpoint.call_tool(params.name, params.arguments or {}, call_context(ctx, params), _progress(ctx)), **COMPLETE}
         except UnknownTool as error:
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
 

@@ -1,0 +1,62 @@
+"""What a client said about a call, and the way back to it while the call runs."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mcp.server.context import ServerRequestContext
+from mcp_types import (
+    CallToolRequestParams,
+    GetPromptRequestParams,
+    LoggingMessageNotification,
+    LoggingMessageNotificationParams,
+    ReadResourceRequestParams,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcp_optimizer.context import NOTHING, CallContext, OnNotification
+
+TRACE_KEYS: Final = ("traceparent", "tracestate", "baggage")
+MAX_TRACE: Final = 512
+LEGACY_LOG_LEVEL: Final = "info"
+"""A legacy client sets its level for a session; this endpoint has none, so its calls bring what servers say by default."""
+_META: Final = "io.modelcontextprotocol/"
+
+Context = ServerRequestContext[Any, Any]
+
+
+def call_context(ctx: Context, params: CallToolRequestParams | GetPromptRequestParams | ReadResourceRequestParams) -> CallContext:
+    """The context of the request that `ctx` serves."""
+    raw = (ctx.params or NOTHING).get("_meta")
+    meta: Mapping[str, Any] = raw if isinstance(raw, Mapping) else NOTHING
+    modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+    progress = meta.get("progressToken") is not None
+    log_level = meta.get(_META + "logLevel") if modern else LEGACY_LOG_LEVEL
+    capabilities = meta.get(_META + "clientCapabilities") if modern else None
+    answers = (ctx.params or NOTHING).get("inputResponses") if modern else None
+    return CallContext(
+        on_notification=_notifier(ctx) if progress or log_level is not None else None,
+        progress=progress,
+        log_level=log_level,
+        client_capabilities=capabilities if isinstance(capabilities, Mapping) else None,
+        input_responses=answers if isinstance(answers, Mapping) else None,
+        request_state=params.request_state if modern else None,
+        trace=_trace(meta),
+    )
+
+
+def _notifier(ctx: Context) -> OnNotification:
+    """Sends notifications on the response stream of the request; the SDK puts the client's own progress token in."""
+
+    async def notify(method: str, params: dict[str, Any]) -> None:
+        if method == "notifications/progress":
+            await ctx.session.report_progress(params["progress"], params.get("total"), params.get("message"))
+        elif method == "notifications/message":
+            message = LoggingMessageNotification(params=LoggingMessageNotificationParams(**params))
+            await ctx.session.send_notification(message, related_request_id=ctx.request_id)
+
+    return notify
+
+
+def _trace(meta: Mapping[str, Any]) -> Mapping[str, str] | None:
+    found = {key: meta[key] for key in TRACE_KEYS if isinstance(meta.get(key), str) and len(meta[key]) <= MAX_TRACE}
+    return found or None
