@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CA_IN_BUILD = "/run/host-ca.crt"
+PIP_FILE = "/etc/pip.conf"
+NPM_FILE = "/etc/npmrc"
+"""Dockerfiles pass it to npm as its global configuration; whether it is there or not makes no difference to npm."""
 PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout", "retries")
 CA_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
@@ -77,8 +80,8 @@ def mounts(folder: Path) -> list[Mount]:
     ca = ca_bundle(pip)
     registry = output("npm", "config", "get", "registry").strip()
     wanted = {
-        "/etc/pip.conf": pip_file(pip, ca=ca is not None),
-        "/root/.npmrc": npm_file(registry, ca=ca is not None),
+        PIP_FILE: pip_file(pip, ca=ca is not None),
+        NPM_FILE: npm_file(registry, ca=ca is not None),
     }
     if ca:
         wanted[CA_IN_BUILD] = ca.read_text(encoding="utf-8", errors="replace")

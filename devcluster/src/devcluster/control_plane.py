@@ -132,17 +132,19 @@ def apiserver(layout: Layout, endpoint: Endpoint, binary: Path) -> Command:
     return Command("kube-apiserver", tuple(argv), netns=endpoint.netns)
 
 
+def _identity(layout: Layout, name: str) -> list[str]:
+    """How a client of the API server that runs once and serves nobody signs in."""
+    kubeconfig = layout.config / f"{name}.kubeconfig"
+    flags = ("kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig")
+    return [*(f"--{flag}={kubeconfig}" for flag in flags), "--secure-port=0", "--leader-elect=false"]
+
+
 def controller_manager(layout: Layout, endpoint: Endpoint, binary: Path) -> Command:
     """The controllers, without the one that would hand out Pod ranges, and with an HPA that decides within seconds."""
-    kubeconfig = layout.config / "controller-manager.kubeconfig"
     argv = (
         str(binary),
-        f"--kubeconfig={kubeconfig}",
-        f"--authentication-kubeconfig={kubeconfig}",
-        f"--authorization-kubeconfig={kubeconfig}",
-        "--secure-port=0",
+        *_identity(layout, "controller-manager"),
         "--controllers=*,-nodeipam",
-        "--leader-elect=false",
         "--use-service-account-credentials",
         f"--root-ca-file={layout.pki}/ca.crt",
         f"--service-account-private-key-file={layout.pki}/service-account.key",
@@ -160,14 +162,9 @@ def controller_manager(layout: Layout, endpoint: Endpoint, binary: Path) -> Comm
 
 def scheduler(layout: Layout, endpoint: Endpoint, binary: Path) -> Command:
     """The scheduler."""
-    kubeconfig = layout.config / "scheduler.kubeconfig"
     argv = (
         str(binary),
-        f"--kubeconfig={kubeconfig}",
-        f"--authentication-kubeconfig={kubeconfig}",
-        f"--authorization-kubeconfig={kubeconfig}",
-        "--secure-port=0",
-        "--leader-elect=false",
+        *_identity(layout, "scheduler"),
         "--kube-api-qps=200",
         "--kube-api-burst=400",
     )

@@ -98,7 +98,7 @@ class App:
     def _saw(self, kind: Kind, event_type: str | None, obj: Manifest) -> None:
         self.metrics.saw_event(kind.kind)
         if event_type is None:
-            self._sync.ask(kind)  # a list begins every watch, the first and every later one: deletions may have been missed before it
+            self._sync.ask()  # a list begins every watch, the first and every later one: deletions may have been missed before it
         self._dispatcher.saw(kind, event_type, obj)
 
     def _announced(self, key: Key, event: SandboxEvent) -> None:
@@ -118,7 +118,7 @@ async def main(settings: Settings, *, host: str) -> None:
     """The whole life of the process."""
     metrics = Metrics(version=version("mcp-operator"))
     client = Client(await load_configuration(), metrics, version=version("mcp-operator"))
-    lease = Lease(client, namespace=settings.namespace, identity=f"{settings.pod_name}_{host}")
+    lease = Lease(client, namespace=settings.namespace, identity=f"{settings.pod_name}_{host}", name=settings.lease_name)
     # Each server Pod holds a stream of events open: the number of connections is theirs, not ours to limit.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()) as http:
         app = App(settings, client, http, metrics)

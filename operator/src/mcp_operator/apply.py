@@ -13,7 +13,7 @@ from .cache import Cache, controller_uid
 from .client import Client
 from .desired.child import Owner
 from .drift import HASH_ANNOTATION, drift, hashed
-from .errors import ConflictError, TerminalError, TransientError
+from .errors import BusyChildError, ConflictError, TerminalError
 from .kinds import APPLIED, BY_NAME, DEPLOYMENT, Key, Kind, Manifest, key_of
 
 MANAGER = "mcp-operator"
@@ -34,7 +34,8 @@ class Applier:
     async def apply(self, owner: Owner, manifest: Manifest, *, replicas: int | None = None) -> bool:
         """Bring one child to the desired state; True when that took a write.
 
-        `replicas` is the initial number of a Deployment that an autoscaler scales, given at creation only.
+        `replicas` is the initial number of a Deployment that an autoscaler scales: given at creation, and again when somebody has scaled
+        it to zero, which would leave it there for ever.
         """
         kind, key, wanted = BY_NAME[manifest["kind"]], key_of(manifest), hashed(manifest)
         live = self._cache.get(key)
@@ -42,6 +43,10 @@ class Applier:
             await self._create(owner, kind, wanted, replicas)
             return True
         _check_owner(owner, key, live)
+        if kind is DEPLOYMENT and replicas and live["spec"].get("replicas") == 0:
+            # Kubernetes takes zero as "autoscaling off", and no autoscaler of ours ever asks for it.
+            log.info("Restored replicas", extra={"key": str(key), "owner": str(owner.key), "replicas": replicas})
+            live = await self._set_replicas(live, replicas)
         differences = drift(live, wanted)
         if not differences or self._insisted.get(key) == (_hash(wanted), tuple(differences)):
             return False
@@ -70,14 +75,15 @@ class Applier:
         """Unforced: what is not in our cache may still exist, made by somebody else."""
         body = wanted if replicas is None else {**wanted, "spec": {**wanted["spec"], "replicas": replicas}}
         key = key_of(wanted)
-        await self._look_first(owner, kind, key)
+        if key in self._foreign:
+            # Where a stranger's object was found once, read before writing: trying it again would be an event, and so another try, for ever.
+            await self._exists(owner, kind, key)
+            self._foreign.discard(key)
         try:
             obj, created = await self._client.apply(kind, body, manager=MANAGER, force=False)
         except ConflictError:
-            live = await self._client.get(kind, key.namespace, key.name)
-            if live is None:
+            if not await self._exists(owner, kind, key):
                 raise
-            _check_owner(owner, key, live)
             await self._write(kind, wanted)
             return
         if not created and obj["metadata"]["creationTimestamp"] < owner.created:
@@ -88,14 +94,12 @@ class Applier:
         log.info("Created child", extra={"key": str(key), "owner": str(owner.key)})
         self._cache.put(obj)
 
-    async def _look_first(self, owner: Owner, kind: Kind, key: Key) -> None:
-        """Where a stranger's object was found once, read before writing: trying it again would be an event, and so another try, for ever."""
-        if key not in self._foreign:
-            return
+    async def _exists(self, owner: Owner, kind: Kind, key: Key) -> bool:
+        """Whether the child is there although the cache does not know it; an error when it is not ours to write."""
         live = await self._client.get(kind, key.namespace, key.name)
         if live is not None:
             _check_owner(owner, key, live)
-        self._foreign.discard(key)
+        return live is not None
 
     async def _write(self, kind: Kind, wanted: Manifest) -> None:
         obj, _ = await self._client.apply(kind, wanted, manager=MANAGER, force=True)
@@ -112,31 +116,34 @@ class Applier:
     async def _hand_over_replicas(self, live: Manifest) -> None:
         """Let another field manager own the live number before we stop mentioning it."""
         holders = [entry["manager"] for entry in live["metadata"].get("managedFields") or () if entry["operation"] == "Apply"]
-        if MANAGER not in holders:
-            return
+        if MANAGER in holders:
+            await self._set_replicas(live, live["spec"].get("replicas", 1))
+
+    async def _set_replicas(self, live: Manifest, number: int) -> Manifest:
+        """Write the number under its own manager. With the resourceVersion: one that the autoscaler chose meanwhile wins, and we come again."""
         metadata = live["metadata"]
         body = {
             "apiVersion": DEPLOYMENT.api_version,
             "kind": DEPLOYMENT.kind,
             "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "resourceVersion": metadata["resourceVersion"]},
-            "spec": {"replicas": live["spec"].get("replicas", 1)},
+            "spec": {"replicas": number},
         }
-        # With the resourceVersion: a number that the autoscaler chose meanwhile wins, and we come again.
         obj, _ = await self._client.apply(DEPLOYMENT, body, manager=SCALE_MANAGER, force=True)
         self._cache.put(obj)
+        return obj
 
 
 def _check_owner(owner: Owner, key: Key, live: Manifest) -> None:
     controller = controller_uid(live)
     if live["metadata"].get("deletionTimestamp"):
-        raise TransientError(f"{key} is being deleted; it is made again when it is gone", retry_after=1.0)
+        raise BusyChildError(f"{key} is being deleted; it is made again when it is gone", retry_after=1.0)
     if controller == owner.uid:
         return
     if controller is None and HASH_ANNOTATION in (live["metadata"].get("annotations") or {}):
         return  # ours; somebody took the ownerReference away
     names = {(ref["kind"], ref["name"]) for ref in live["metadata"].get("ownerReferences") or ()}
     if (owner.key.kind, owner.name) in names:
-        raise TransientError(f"{key} belongs to an earlier {owner.key}; waiting for garbage collection", retry_after=1.0)
+        raise BusyChildError(f"{key} belongs to an earlier {owner.key}; waiting for garbage collection", retry_after=1.0)
     raise _taken(owner, key)
 
 

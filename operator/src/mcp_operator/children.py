@@ -7,10 +7,12 @@ from mcp_optimizer_api.status import Reason
 
 from .apply import Applier
 from .desired.child import Owner
-from .errors import NamespaceTerminatingError, TerminalError, TransientError
+from .errors import BusyChildError, ConflictError, NamespaceTerminatingError, NotFoundError, TerminalError, TransientError
 from .kinds import DEPLOYMENT, Manifest, key_of
 from .status.finding import Finding
 
+OF_ONE_CHILD = (ConflictError, NotFoundError, BusyChildError)
+"""Errors that say nothing about the next child."""
 PATIENCE = 3
 """Failed attempts in a row before a passing trouble is worth a condition."""
 
@@ -29,13 +31,23 @@ class Outcome:
         """An error that may be over in a second: a status written now would call a generation done that is not applied yet."""
         return self.error if self.failure is None else None
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether the API server itself is in trouble, so that asking for more is useless."""
+        return isinstance(self.error, TransientError) and not isinstance(self.error, OF_ONE_CHILD)
+
+    def __or__(self, other: "Outcome") -> "Outcome":
+        """This one, or where nothing went wrong the other."""
+        return self if self.error is not None else other
+
 
 async def converge(
     applier: Applier, owner: Owner, manifests: Sequence[Manifest], *, replicas: int | None = None, attempt: int, prune: bool = True
 ) -> Outcome:
     """Apply all manifests, then, with `prune`, delete what is not among them. `replicas`: the initial number where an autoscaler scales.
 
-    One refused child does not keep the others from being applied. A namespace on its way out ends everything at once.
+    One child that is refused, or stuck in its deletion, does not keep the others from being applied. A namespace on its way out
+    ends everything at once, and so does an API server that does not answer: asking it for each child would take a time-out each.
     """
     error: TransientError | TerminalError | None = None
     for manifest in manifests:
@@ -46,6 +58,8 @@ async def converge(
             raise
         except TerminalError as refused:
             error = refused
+        except OF_ONE_CHILD as busy:
+            error = error or busy
         except TransientError as passing:
             error = error or passing
             break

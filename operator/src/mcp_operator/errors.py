@@ -4,7 +4,8 @@ OperatorError
 ├── SettingsError     the environment is wrong: the process does not start
 ├── TransientError    try again with back-off
 │   ├── ConflictError the object is not what we thought: look again, then try again
-│   └── NotFoundError the object, or its namespace, is not there
+│   ├── NotFoundError the object, or its namespace, is not there
+│   └── BusyChildError an object of this name is on its way out, or waits for garbage collection
 └── TerminalError     trying again changes nothing until somebody changes something; retried slowly
     └── NamespaceTerminatingError  the namespace is on its way out: write nothing any more
 """
@@ -34,6 +35,10 @@ class ConflictError(TransientError):
 
 class NotFoundError(TransientError):
     """The object, or the namespace it should be in, does not exist."""
+
+
+class BusyChildError(TransientError):
+    """The name is still taken by an object that is about to go. Concerns this child only."""
 
 
 class TerminalError(OperatorError):

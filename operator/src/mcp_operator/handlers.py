@@ -10,6 +10,7 @@ from typing import Any, cast
 import kopf
 
 from .client import Client
+from .errors import OperatorError
 from .kinds import WATCHED, Kind, Manifest
 from .settings import Settings
 
@@ -28,6 +29,15 @@ async def watch(settings: Settings, client: Client, event: Event, stop: Callable
         # kopf waits five seconds for tasks that are still there when it is done, so ours end here.
         await stop()
 
+    try:
+        await _operate(registry, settings)
+    except kopf.LoginError as error:
+        raise OperatorError(
+            "the API server refuses the operator's credentials (401): check its ServiceAccount, or the kubeconfig it was started with"
+        ) from error
+
+
+async def _operate(registry: kopf.OperatorRegistry, settings: Settings) -> None:
     namespaces = settings.watch_namespaces
     await kopf.operator(
         registry=registry,

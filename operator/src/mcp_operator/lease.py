@@ -19,7 +19,6 @@ from .kinds import LEASE, Manifest
 DURATION = 15.0
 DEADLINE = 10.0
 PERIOD = 2.0
-NAME = "mcp-operator"
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class Lease:
         *,
         namespace: str,
         identity: str,
-        name: str = NAME,
+        name: str,
         duration: float = DURATION,
         deadline: float = DEADLINE,
         period: float = PERIOD,

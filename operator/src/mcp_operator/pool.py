@@ -40,7 +40,7 @@ class PoolTarget:
     job_seconds: int
     paused: bool = False
     off: str | None = None
-    """Why no sandbox is kept at all; None when some are."""
+    """Why execute_code is off, so that no sandbox is kept; None when it is on."""
 
     @property
     def supply(self) -> int:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.stats import SandboxEvent
 from mcp_optimizer_api.status import Reason
 
@@ -20,6 +19,7 @@ from .cache import Cache, controller_uid
 from .client import Client
 from .clock import Clock
 from .context import PoolReport
+from .desired.code_switch import why_code_is_off
 from .desired.sandbox_pod import PoolTemplate, sandbox_pod, sandbox_pod_name
 from .errors import ConflictError, NamespaceTerminatingError, TerminalError, TransientError
 from .expectations import Expectations
@@ -220,16 +220,8 @@ def _target(optimizer: Optimizer, template: PoolTemplate) -> PoolTarget:
         template_hash=template.hash,
         job_seconds=sandbox.timeout_seconds,
         paused=optimizer.spec.paused,
-        off=_off(optimizer.spec),
+        off=why_code_is_off(optimizer.spec),
     )
-
-
-def _off(spec: MCPOptimizerSpec) -> str | None:
-    if spec.sandbox.pool.max == 0:
-        return "execute_code is off: spec.sandbox.pool.max is 0."
-    if spec.mode == "mcp_only":
-        return "No sandbox is kept: spec.mode is mcp_only, which offers the tools themselves and no execute_code."
-    return None
 
 
 def _failed_start(pod: PoolPod) -> Problem:

@@ -29,11 +29,7 @@ def pool_verdict(target: PoolTarget, plan: Plan, *, lately_warm: bool = False) -
     """Judge the pool as `plan` found it; `lately_warm`: some Pod was warm within the last half minute."""
     counts = plan.counts
     if target.off is not None:
-        return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message=target.off)
-    if target.min == 0:
-        # Jobs take warm Pods only: a job that waited for a Pod to be made on demand would wait longer than it may.
-        message = "Jobs are refused: spec.sandbox.pool.min is 0, so no Pod is kept warm. Set it to 1 or more."
-        return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message=message)
+        return PoolVerdict(ready=False, reason=Reason.SANDBOX_DISABLED, message=f"execute_code is off: {target.off}.")
     if plan.problem is not None and counts.warm < target.supply:
         have = "Fewer sandbox Pods are warm than asked for" if counts.warm or lately_warm else "No sandbox Pod is warm"
         return PoolVerdict(ready=counts.warm > 0 or lately_warm, reason=plan.problem.reason, message=f"{have}. {plan.problem.message}")

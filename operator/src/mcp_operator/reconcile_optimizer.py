@@ -41,17 +41,15 @@ async def _converge(context: Context, opt: Optimizer, upstreams: list[UpstreamCo
         _, key = decided(context.cache, context.keys, opt)
         return Outcome(), await context.pools.reconcile(opt, key)
     account = service_account(opt.owner)
-    outcome = await converge(context.applier, opt.owner, [account], attempt=attempt, prune=False)
+    first = await converge(context.applier, opt.owner, [account], attempt=attempt, prune=False)
     live = context.cache.get(key_of(account))
-    if live is None or outcome.error is not None:
-        return outcome, None
+    if live is None or first.unanswered:
+        return first, None
     manifests = optimizer_children(opt.owner, opt.spec, upstreams, context.settings, account_uid=live["metadata"]["uid"])
     replicas = initial_replicas(opt.spec.replicas, opt.spec.autoscaling) if opt.spec.autoscaling.enabled else None
     stored, refused = await converge_keys(context, opt, attempt=attempt)
-    outcome = await converge(context.applier, opt.owner, manifests, replicas=replicas, attempt=attempt)
-    if outcome.error is None:
-        outcome = refused
-    if stored is None or isinstance(outcome.error, TransientError) or not _isolated(context, opt):
+    outcome = first | await converge(context.applier, opt.owner, manifests, replicas=replicas, attempt=attempt) | refused
+    if stored is None or outcome.unanswered or not _isolated(context, opt):
         return outcome, None
     return await _fill(context, opt, stored, outcome, attempt)
 
@@ -69,7 +67,7 @@ async def _fill(context: Context, opt: Optimizer, key: bytes, outcome: Outcome, 
     except NamespaceTerminatingError:
         raise
     except (TransientError, TerminalError) as error:
-        return (outcome if outcome.error is not None else Outcome(failure=finding(error, attempt), error=error)), None
+        return outcome | Outcome(failure=finding(error, attempt), error=error), None
 
 
 def _observed(

@@ -9,6 +9,7 @@ from .errors import SettingsError
 NAMESPACE = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+DEFAULT_LEASE = "mcp-operator"
 DEFAULT_NAMESPACE = "mcp-system"
 
 
@@ -25,6 +26,8 @@ class Settings:
     """Empty: the whole cluster."""
     image_pull_policy: str = "IfNotPresent"
     leader_election: bool = True
+    lease_name: str = DEFAULT_LEASE
+    """Releases that share a namespace must not share it: the second would wait for ever."""
     log_level: str = "INFO"
     workers: int = 16
     resync_seconds: float = 600.0
@@ -46,6 +49,7 @@ def from_env(env: Mapping[str, str], *, host: str) -> Settings:
         watch_namespaces=_namespaces(env, problems),
         image_pull_policy=_choice(env, "IMAGE_PULL_POLICY", "IfNotPresent", PULL_POLICIES, problems),
         leader_election=_choice(env, "LEADER_ELECTION", "true", ("true", "false"), problems) == "true",
+        lease_name=_lease(env, problems),
         log_level=_choice(env, "LOG_LEVEL", "INFO", LOG_LEVELS, problems),
         metrics_port=_port(env, "METRICS_PORT", 8080, problems),
         health_port=_port(env, "HEALTH_PORT", 8081, problems),
@@ -75,6 +79,13 @@ def _namespace(env: Mapping[str, str], problems: list[str]) -> str:
     value = env.get("POD_NAMESPACE") or DEFAULT_NAMESPACE
     if not NAMESPACE.match(value):
         problems.append(f"POD_NAMESPACE={value!r} is no namespace name")
+    return value
+
+
+def _lease(env: Mapping[str, str], problems: list[str]) -> str:
+    value = env.get("LEASE_NAME") or DEFAULT_LEASE
+    if not NAMESPACE.match(value):
+        problems.append(f"LEASE_NAME={value!r} is no object name: use lower-case letters, digits and dashes, at most 63")
     return value
 
 

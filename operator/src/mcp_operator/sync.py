@@ -28,7 +28,6 @@ class Sync:
         self._cache = cache
         self._dispatcher = dispatcher
         self._namespaces: tuple[str | None, ...] = namespaces or (None,)
-        self._asked: set[Kind] = set()
         self._wake = asyncio.Event()
 
     async def load(self) -> None:
@@ -39,13 +38,12 @@ class Sync:
                     self._cache.put(obj)
         log.info("Listed what exists", extra={"objects": len(self._cache)})
 
-    def ask(self, kind: Kind) -> None:
-        """Compare this kind with the API server soon."""
-        self._asked.add(kind)
+    def ask(self) -> None:
+        """Compare with the API server soon. All kinds: of one that is empty by now, the list that made us ask has nothing to report."""
         self._wake.set()
 
     async def run(self, *, period: float, enqueue: Callable[[Key, float], None], settle: float = 2.0) -> None:
-        """Compare on demand, and everything once per period; then look at every resource, spread over half a period."""
+        """Compare on demand, and once per period; then also look at every resource, spread over half a period."""
         rng = random.Random()
         loop = asyncio.get_running_loop()
         due = loop.time() + period * rng.uniform(0.8, 1.0)
@@ -54,15 +52,14 @@ class Sync:
                 async with asyncio.timeout_at(due):
                     await self._wake.wait()
                     await asyncio.sleep(settle)
-                kinds, self._asked = self._asked, set()
                 self._wake.clear()
+                resync = False
             except TimeoutError:
-                kinds = set(WATCHED)
+                resync = True
                 due = loop.time() + period * rng.uniform(0.8, 1.0)
             for kind in WATCHED:
-                if kind in kinds:
-                    await self._compare(kind)
-            if len(kinds) == len(WATCHED):
+                await self._compare(kind)
+            if resync:
                 for key in self.resources():
                     enqueue(key, rng.uniform(0.0, period / 2))
 
@@ -79,7 +76,7 @@ class Sync:
                     self._dispatcher.saw(kind, None, obj)
         except OperatorError as error:
             log.warning("Could not list %s: %s", kind.plural, error)
-            self.ask(kind)
+            self.ask()
             return
         except Exception:
             # The ticker is the safety net of everything else: one object that hits a bug of ours must not end it.

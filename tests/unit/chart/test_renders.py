@@ -180,3 +180,15 @@ def test_names_fit_whatever_the_release_is_called(release: str) -> None:
         limit = 253 if manifest["kind"] in {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"} else 63
         assert len(manifest["metadata"]["name"]) <= limit
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", manifest["metadata"]["name"])
+
+
+def test_two_releases_of_one_namespace_wait_for_leases_of_their_own_and_may_use_no_other() -> None:
+    seen = set()
+    for release in ("one", "two"):
+        manifests = render(release=release)
+        (made,) = of_kind(manifests, "Deployment")
+        (role,) = [m for m in of_kind(manifests, "Role") if m["metadata"]["name"].endswith("-lease")]
+        env = {entry["name"]: entry.get("value") for entry in made["spec"]["template"]["spec"]["containers"][0]["env"]}
+        assert [rule["resourceNames"] for rule in role["rules"] if "resourceNames" in rule] == [[env["LEASE_NAME"]]]
+        seen.add(env["LEASE_NAME"])
+    assert len(seen) == 2

@@ -49,5 +49,12 @@ def test_a_configured_bundle_that_does_not_exist_is_passed_over(tmp_path: Path, 
 def test_what_is_mounted_is_private_to_the_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "output", lambda *command: LISTING if "pip" in command else "")
     found = host.mounts(tmp_path)
-    assert {"/etc/pip.conf", "/root/.npmrc"} <= {mount.target for mount in found}
+    assert {host.PIP_FILE, host.NPM_FILE} <= {mount.target for mount in found}
     assert all(mount.source.stat().st_mode & 0o077 == 0 for mount in found)
+
+
+def test_every_dockerfile_that_uses_npm_reads_the_borrowed_settings() -> None:
+    root = Path(__file__).resolve().parents[3]
+    users = [path for path in root.glob("docs/examples/servers/*/Dockerfile") if "RUN npm" in path.read_text()]
+    assert users
+    assert all(f"RUN npm ci --globalconfig={host.NPM_FILE} " in path.read_text() for path in users)

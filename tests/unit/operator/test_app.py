@@ -31,7 +31,7 @@ class Loading:
 @pytest.mark.parametrize("leader_election", [True, False])
 async def test_a_signal_while_the_cluster_is_listed_ends_the_process(leader_election: bool) -> None:
     app = Loading(leader_election=leader_election)
-    lease = Lease(cast(Client, FakeApi()), namespace="ops", identity="a")
+    lease = Lease(cast(Client, FakeApi()), namespace="ops", name="mcp-operator", identity="a")
     leading = asyncio.create_task(_lead(cast(App, app), lease))
     async with asyncio.timeout(10):
         await app.began.wait()
@@ -42,8 +42,10 @@ async def test_a_signal_while_the_cluster_is_listed_ends_the_process(leader_elec
 
 async def test_a_signal_ends_the_wait_for_the_lease() -> None:
     app, api = Loading(leader_election=True), FakeApi()
-    await Lease(cast(Client, api), namespace="ops", identity="other").acquire()
-    leading = asyncio.create_task(_lead(cast(App, app), Lease(cast(Client, api), namespace="ops", identity="a", period=0.001)))
+    await Lease(cast(Client, api), namespace="ops", name="mcp-operator", identity="other").acquire()
+    leading = asyncio.create_task(
+        _lead(cast(App, app), Lease(cast(Client, api), namespace="ops", name="mcp-operator", identity="a", period=0.001))
+    )
     await asyncio.sleep(0.01)
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(10):

@@ -181,6 +181,21 @@ async def test_a_hand_over_loses_against_an_autoscaler_that_was_faster() -> None
     assert bench.api.objects[DEPLOYMENT]["spec"]["replicas"] == 8
 
 
+@pytest.mark.parametrize(("scaled", "number"), [(SCALED, 4), ({}, 0)])
+async def test_a_number_of_zero_that_switches_the_autoscaler_off_is_taken_back_once(scaled: dict[str, Any], number: int) -> None:
+    bench = Bench()
+    initial = 4 if scaled else None
+    await bench.apply(manifest("Deployment", replicas=0, **scaled), replicas=initial)
+    stopped = copy.deepcopy(bench.api.objects[DEPLOYMENT])
+    stopped["spec"]["replicas"] = 0
+    bench.add(stopped)
+    written = len(bench.api.writes)
+    for _ in range(3):
+        await bench.apply(manifest("Deployment", replicas=0, **scaled), replicas=initial)
+    assert bench.api.objects[DEPLOYMENT]["spec"]["replicas"] == number
+    assert len(bench.api.writes) - written == (1 if scaled else 0)
+
+
 async def test_pruning_deletes_our_unwanted_children_only() -> None:
     bench = Bench()
     for kind in ("Service", "NetworkPolicy", "Deployment"):

@@ -24,7 +24,15 @@ class Clock:
 def lease(api: FakeApi, identity: str, clock: Clock, **more: Any) -> Lease:
     lost: list[str] = more.pop("lost", [])
     settings = {"duration": 15, "deadline": 10, "period": 0.001, **more}
-    return Lease(cast(Client, api), namespace="ops", identity=identity, monotonic=clock, on_lost=lambda: lost.append(identity), **settings)
+    return Lease(
+        cast(Client, api),
+        namespace="ops",
+        name="mcp-operator",
+        identity=identity,
+        monotonic=clock,
+        on_lost=lambda: lost.append(identity),
+        **settings,
+    )
 
 
 def holder(api: FakeApi) -> str:

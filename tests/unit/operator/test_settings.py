@@ -55,3 +55,10 @@ def test_all_problems_are_told_together() -> None:
     with pytest.raises(SettingsError) as caught:
         from_env({"LOG_LEVEL": "LOUD"}, host="x")
     assert all(name in str(caught.value) for name in ("MCP_SERVER_IMAGE", "MCP_SANDBOX_IMAGE", "LOG_LEVEL"))
+
+
+def test_the_lease_can_be_named_and_a_bad_name_is_refused() -> None:
+    assert from_env(GOOD, host="h").lease_name == "mcp-operator"
+    assert from_env({**GOOD, "LEASE_NAME": "team-mcp-operator"}, host="h").lease_name == "team-mcp-operator"
+    with pytest.raises(SettingsError, match="LEASE_NAME='Team A'"):
+        from_env({**GOOD, "LEASE_NAME": "Team A"}, host="h")

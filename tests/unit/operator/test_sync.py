@@ -9,7 +9,7 @@ from tests.unit.operator.objects import pod, server
 from mcp_operator.cache import Cache
 from mcp_operator.client import Client
 from mcp_operator.dispatch import Dispatcher
-from mcp_operator.kinds import MCP_SERVER, POD, Key
+from mcp_operator.kinds import Key
 from mcp_operator.sync import MAX_START_SPREAD, Sync, start_spread
 
 LABELS = {"app.kubernetes.io/managed-by": "mcp-operator", "mcp.optimizer.dev/server": "s"}
@@ -43,8 +43,7 @@ async def test_what_was_deleted_added_and_changed_behind_our_back_is_found() -> 
     bench.api.take(Key("Pod", "ns", "goes"))
     bench.api.add(server("new"))
     ticker = asyncio.create_task(bench.sync.run(period=3600, enqueue=lambda key, delay: None, settle=0.0))
-    bench.sync.ask(POD)
-    bench.sync.ask(MCP_SERVER)
+    bench.sync.ask()
     async with asyncio.timeout(10):
         while len(bench.queued) < 2:  # noqa: ASYNC110 - the ticker is what is tested
             await asyncio.sleep(0.001)
@@ -93,4 +92,18 @@ async def test_an_object_that_hits_a_bug_does_not_end_the_ticker() -> None:
         while len(seen) < 2 and not ticker.done():  # noqa: ASYNC110 - the ticker is what is tested
             await asyncio.sleep(0.001)
     assert not ticker.done()
+    ticker.cancel()
+
+
+async def test_the_list_of_one_kind_finds_what_is_gone_of_a_kind_that_is_empty_by_now() -> None:
+    bench = Bench()
+    bench.api.add(server())
+    bench.api.add(pod("last", labels=LABELS))
+    await bench.sync.load()
+    bench.api.take(Key("Pod", "ns", "last"))
+    ticker = asyncio.create_task(bench.sync.run(period=3600, enqueue=lambda key, delay: None, settle=0.0))
+    bench.sync.ask()  # the watch of MCPServers listed; the one of Pods has nothing to report
+    async with asyncio.timeout(10):
+        while bench.cache.get(Key("Pod", "ns", "last")) is not None:  # noqa: ASYNC110 - the ticker is what is tested
+            await asyncio.sleep(0.001)
     ticker.cancel()

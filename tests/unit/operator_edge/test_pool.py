@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 
+from mcp_operator.desired.child import Owner
+from mcp_operator.desired.code_switch import why_code_is_off
+from mcp_operator.desired.configmap import render_config
 from mcp_operator.desired.sandbox_pod import MAX_WARM_SECONDS, idle_seconds
+from mcp_operator.kinds import Key
 from mcp_operator.pool import MAX_CREATIONS, Plan, PoolTarget, plan
 from mcp_operator.pool_hold import Hold
 from mcp_operator.pool_pod import PodState, PoolPod, Problem
 from mcp_operator.pool_verdict import pool_verdict
+from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.status import Reason
 
 NOW = 1_000_000.0
@@ -231,11 +236,23 @@ def test_the_condition_speaks_of_whether_jobs_can_run(have: list[PoolPod], ready
     assert (verdict.ready, verdict.reason) == (ready, reason)
 
 
-def test_a_pool_that_keeps_no_warm_pod_says_that_jobs_are_refused() -> None:
-    cold = replace(TARGET, min=0)
-    verdict = pool_verdict(cold, decide([], cold))
+@pytest.mark.parametrize(
+    ("spec", "cause"),
+    [
+        ({"sandbox": {"pool": {"min": 0, "max": 3}}}, "pool.min is 0"),
+        ({"sandbox": {"pool": {"min": 0, "max": 0}}}, "pool.max is 0"),
+        ({"mode": "mcp_only"}, "mode is mcp_only"),
+    ],
+)
+def test_a_pool_and_its_servers_name_the_same_cause_for_code_being_off(spec: dict[str, Any], cause: str) -> None:
+    parsed = MCPOptimizerSpec.model_validate(spec)
+    why = why_code_is_off(parsed)
+    off = replace(TARGET, off=why)
+    verdict = pool_verdict(off, decide([], off))
     assert (verdict.ready, verdict.reason) == (False, Reason.SANDBOX_DISABLED)
-    assert "spec.sandbox.pool.min" in verdict.message
+    assert cause in verdict.message
+    rendered = render_config(Owner(Key("MCPOptimizer", "ns", "o"), "uid"), parsed, []).sandbox
+    assert (rendered.enabled, rendered.disabled_reason) == (False, why)
 
 
 def test_a_paused_pool_that_ran_empty_promises_nothing() -> None:

@@ -16,6 +16,7 @@ from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.server import MCPServerSpec
 
 from .child import Owner, child
+from .code_switch import why_code_is_off
 from .quantity import number
 from .service import service_url
 
@@ -46,7 +47,7 @@ def config_map(owner: Owner, config: ServerConfig) -> Manifest:
 
 def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
     sandbox = spec.sandbox
-    off = _why_off(spec)
+    off = why_code_is_off(spec)
     return SandboxConfig(
         enabled=off is None,
         disabled_reason=off,
@@ -56,12 +57,3 @@ def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
         max_processes=sandbox.max_processes,
         memory_bytes=int(number(sandbox.resources.memory).to_integral_value(ROUND_FLOOR)),
     )
-
-
-def _why_off(spec: MCPOptimizerSpec) -> str | None:
-    """Why no job can run, for the error that execute_code returns."""
-    if spec.mode == "mcp_only":
-        return "spec.mode is mcp_only"
-    if spec.sandbox.pool.max == 0:
-        return "spec.sandbox.pool.max is 0"
-    return "spec.sandbox.pool.min is 0, so no sandbox is kept warm" if spec.sandbox.pool.min == 0 else None
