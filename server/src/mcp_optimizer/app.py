@@ -25,6 +25,11 @@ from .protocol import build_manager, build_server
 from .seal import Sealer
 from .settings import Settings
 from .snapshot import Snapshot
+from .state.address import Address
+from .state.handles import Handles
+from .state.metrics import KeptCollector
+from .state.peers import Peers
+from .state.signature import Signatures
 from .state_metrics import StateCollector
 from .telemetry import Telemetry
 
@@ -79,13 +84,18 @@ class Process:
         self.telemetry = Telemetry()
         self.keys = Keys(settings.sandbox_key_file)
         self.sealer = Sealer(self.keys)
+        self.peers = Peers(Signatures(self.keys))
+        self.handles = Handles(self.sealer, self.peers)
         self.lane = lane or lane_of(self._kube, settings.sandbox_key_file)
         self.federation = Federation(self._on_snapshot)
         server = build_server(Endpoint(Invoker(self.federation, self.telemetry), self.lane, self.telemetry))
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
+        self.telemetry.registry.register(KeptCollector(self.handles, self.peers))
         self.gate = Gate(self._manager.handle_request, self.telemetry)
-        self.management = Management(pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry)
+        self.management = Management(
+            pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry, peers=self.peers
+        )
 
     async def run(self) -> None:
         """Serve until `stop` is set, then drain and end."""
@@ -99,6 +109,7 @@ class Process:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await self.lane.close()
+            await self.peers.close()
             await self.federation.close()
             if self._kube is not None:
                 await self._kube.close()
@@ -107,6 +118,7 @@ class Process:
         public, private = Listener(self.gate, self.settings.finish_seconds), Listener(self.management, 2)
         sockets = [_bind(self.settings.bind, port) for port in (self.settings.port, self.settings.management_port)]
         self.mcp_port, self.management_port = (sock.getsockname()[1] for sock in sockets)
+        self.peers.address = Address(self.settings.pod_ip, self.management_port)
         serving = [asyncio.create_task(listener.serve([sock])) for listener, sock in zip((public, private), sockets, strict=True)]
         await asyncio.gather(public.ready.wait(), private.ready.wait())
         log.info("listening", extra={"mcp_port": self.mcp_port, "management_port": self.management_port})

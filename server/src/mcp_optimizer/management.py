@@ -1,8 +1,8 @@
-"""The management port: probes, metrics and what the operator wants to know. Never exposed by the Service."""
+"""The management port: probes, metrics, what the operator wants to know and what other replicas ask. Never exposed by the Service."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from prometheus_client import generate_latest
@@ -13,6 +13,8 @@ from mcp_optimizer_api.stats import SandboxEvent, ServerStats
 from .federation import Federation
 from .gate import Gate, Receive, Scope, Send
 from .lane import SandboxLane
+from .state.peers import MAX_QUESTION, PATH, Peers
+from .state.signature import HEADER
 from .telemetry import Telemetry
 
 PING_SECONDS = 10.0
@@ -21,7 +23,8 @@ PING_SECONDS = 10.0
 class Management:
     """ASGI application of the management port."""
 
-    def __init__(self, *, pod: str, federation: Federation, gate: Gate, lane: SandboxLane, telemetry: Telemetry) -> None:
+    def __init__(self, *, pod: str, federation: Federation, gate: Gate, lane: SandboxLane, telemetry: Telemetry, peers: Peers) -> None:
+        self._peers = peers
         self._pod = pod
         self._federation = federation
         self._gate = gate
@@ -41,7 +44,9 @@ class Management:
             "/metrics": lambda: (200, CONTENT_TYPE_LATEST.encode(), generate_latest(self._telemetry.registry)),
             "/stats": lambda: (200, b"application/json", self.stats().to_json().encode()),
         }
-        if scope["method"] != "GET":
+        if scope["path"].startswith(PATH):
+            await self._answer_peer(scope, receive, send)
+        elif scope["method"] != "GET":
             await _answer(send, 405, b"text/plain", b"GET only")
         elif scope["path"] == "/events":
             await self._stream_events(receive, send)
@@ -74,6 +79,15 @@ class Management:
         if not self.settled:
             return 503, b"text/plain", b"asking the servers for their tools"
         return 200, b"text/plain", b"ok"
+
+    async def _answer_peer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        signature = dict(scope["headers"]).get(HEADER, b"").decode("latin-1")
+        question = await _whole(receive, MAX_QUESTION)
+        if scope["method"] != "POST" or question is None:
+            await _answer(send, 400, b"text/plain", b"POST a question of a peer", [(b"connection", b"close")])
+            return
+        status, signed, body = await self._peers.answer(scope["path"].removeprefix(PATH), signature, question)
+        await _answer(send, status, b"application/octet-stream", body, [(HEADER, signed.encode())])
 
     async def _stream_events(self, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
@@ -131,7 +145,21 @@ async def _any_of(*waits: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-async def _answer(send: Send, status: int, kind: bytes, body: bytes) -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+async def _whole(receive: Receive, limit: int) -> bytes | None:
+    """The body; None when it is larger than `limit` or the client went away."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit or message["type"] == "http.disconnect":
+            return None
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+async def _answer(send: Send, status: int, kind: bytes, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store"), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

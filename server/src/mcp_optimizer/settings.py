@@ -1,5 +1,6 @@
 """What the process is told by its environment, checked once at the start."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ class Settings:
     config: str
     """`configmap:NAME` or `file:PATH`."""
     pod: str = ""
+    pod_ip: str = "127.0.0.1"
+    """Where other replicas reach this one; a process outside a cluster has none."""
     namespace: str = "default"
     bind: str = "0.0.0.0"
     port: int = MCP_PORT
@@ -43,6 +46,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     return Settings(
         config=config,
         pod=environ.get("POD_NAME", ""),
+        pod_ip=_address(environ, "POD_IP", "127.0.0.1"),
         namespace=environ.get("POD_NAMESPACE", "default"),
         bind=environ.get("MCP_BIND", "0.0.0.0"),
         port=_port(environ, "MCP_PORT", MCP_PORT),
@@ -51,6 +55,14 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         log_level=level,
         drain_seconds=_seconds(environ, "MCP_DRAIN_SECONDS", 5.0),
     )
+
+
+def _address(environ: Mapping[str, str], name: str, default: str) -> str:
+    text = environ.get(name, default)
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}: set it to the IP address under which other replicas reach this one") from None
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -70,9 +70,15 @@ def document(upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 
 
 @contextlib.asynccontextmanager
 async def serving(
-    config_file: Path, *, lane: SandboxLane | None = None, kube: KubeClient | None = None, config_map: str = "", namespace: str = ""
+    config_file: Path,
+    *,
+    lane: SandboxLane | None = None,
+    kube: KubeClient | None = None,
+    config_map: str = "",
+    namespace: str = "",
+    key_file: Path | None = None,
 ) -> AsyncIterator[Running]:
-    """The server with this configuration file, or this ConfigMap, listening on free ports."""
+    """The server with this configuration file, or this ConfigMap, listening on free ports. Replicas share a key file."""
     settings = Settings(
         config=f"configmap:{config_map}" if config_map else f"file:{config_file}",
         namespace=namespace,
@@ -80,6 +86,7 @@ async def serving(
         bind="127.0.0.1",
         port=0,
         management_port=0,
+        sandbox_key_file=key_file,
         drain_seconds=0.0,
         finish_seconds=20,
     )

@@ -164,11 +164,13 @@ def test_a_sandbox_reaches_nothing_and_only_its_server_reaches_it() -> None:
     assert rule["from"] == [{"podSelector": {"matchLabels": {"mcp.optimizer.dev/component": "server", "mcp.optimizer.dev/optimizer": "x"}}}]
 
 
-def test_statistics_are_for_the_operator_only() -> None:
+def test_the_management_port_is_for_the_operator_and_the_other_replicas() -> None:
     rules = one(of_optimizer(), "NetworkPolicy", "x-optimizer")["spec"]["ingress"]
     assert [rule["ports"][0]["port"] for rule in rules] == [8080, 8081]
     assert "from" not in rules[0]
     assert rules[1]["from"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "mcp-system"}
+    replicas = {"mcp.optimizer.dev/component": "server", "mcp.optimizer.dev/optimizer": "x"}
+    assert rules[1]["from"][1:] == [{"podSelector": {"matchLabels": replicas}}]
 
 
 def test_the_server_may_only_read() -> None:

@@ -9,8 +9,14 @@ from prometheus_client import generate_latest
 
 from mcp_optimizer.config_source import BadDocument, follow, parse
 from mcp_optimizer.federation import Federation
+from mcp_optimizer.keys import Keys
 from mcp_optimizer.lanes import NoLane
+from mcp_optimizer.seal import Sealer
 from mcp_optimizer.settings import Settings, from_environment
+from mcp_optimizer.state.handles import Handles
+from mcp_optimizer.state.metrics import KeptCollector
+from mcp_optimizer.state.peers import Peers
+from mcp_optimizer.state.signature import Signatures
 from mcp_optimizer.state_metrics import StateCollector
 from mcp_optimizer.telemetry import Telemetry
 from mcp_optimizer.upstream.sse import EventParser
@@ -54,6 +60,8 @@ async def test_bad_and_repeated_documents_are_not_applied() -> None:
 async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None:
     telemetry = Telemetry()
     telemetry.registry.register(StateCollector(Federation(), NoLane("none")))
+    peers = Peers(Signatures(Keys(None)))
+    telemetry.registry.register(KeptCollector(Handles(Sealer(Keys(None)), peers), peers))
     scraped = set(re.findall(r"^# TYPE (mcp_optimizer\S+) ", generate_latest(telemetry.registry).decode(), re.MULTILINE))
     documented = set(re.findall(r"^\| `(mcp_optimizer\w+)`", PAGE.read_text(), re.MULTILINE))
     assert documented == {name for name in scraped if not name.endswith("_created")}

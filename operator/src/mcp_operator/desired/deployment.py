@@ -91,6 +91,7 @@ def _server_container(owner: Owner, spec: MCPOptimizerSpec, settings: Settings) 
         "env": [
             {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
             {"name": "MCP_CONFIG", "value": f"configmap:{optimizer_config_map(owner.name)}"},
             {"name": "MCP_SANDBOX_KEY_FILE", "value": f"{KEY_PATH}/key"},
             {"name": "MCP_PORT", "value": str(MCP_PORT)},

@@ -21,14 +21,17 @@ NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def server_policy(owner: Owner, settings: Settings) -> Manifest:
-    """Clients reach the MCP port from anywhere; statistics are for the operator only."""
+    """Clients reach the MCP port from anywhere; the management port is for the operator, and for what one replica asks another."""
     return child(
         NETWORK_POLICY,
         owner,
         spec={
             "podSelector": {"matchLabels": owner.selector},
             "policyTypes": ["Ingress"],
-            "ingress": [{"ports": _tcp(MCP_PORT)}, {"from": [_operator(settings)], "ports": _tcp(MANAGEMENT_PORT)}],
+            "ingress": [
+                {"ports": _tcp(MCP_PORT)},
+                {"from": [_operator(settings), {"podSelector": {"matchLabels": owner.selector}}], "ports": _tcp(MANAGEMENT_PORT)},
+            ],
         },
     )
 

@@ -1,0 +1,82 @@
+"""Large results, kept by the replica that got them, so that a client sees a part and fetches the rest only when it needs it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, CallFailure
+from mcp_optimizer.seal import Expired, NotOurs, Sealer
+
+from .address import Address
+from .peers import Answer, Peers, Question
+from .store import ID_BYTES, Store
+
+KEEP_SECONDS: Final = 600.0
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""Of all results that one replica keeps."""
+MAX_RESULTS: Final = 1000
+MAX_CHUNK: Final = 1024 * 1024
+_PURPOSE: Final = "handle"
+_FORGOTTEN: Final = "the result is no longer kept (newer ones needed the room, or its replica restarted): run the call again"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a kept text, cut between characters. `next` is the offset to go on from; None at the end."""
+
+    text: str
+    offset: int
+    next: int | None
+    total: int
+    """Bytes of the whole."""
+
+
+class Handles:
+    """This replica's results, and the way to those of others."""
+
+    def __init__(self, sealer: Sealer, peers: Peers) -> None:
+        self._sealer = sealer
+        self._peers = peers
+        self.kept: Store[bytes] = Store(max_entries=MAX_RESULTS, max_bytes=MAX_BYTES)
+        peers.offer("read", self._read_here)
+
+    def put(self, data: bytes) -> str | None:
+        """A handle that reads `data` (UTF-8 text) on any replica for ten minutes; None when it is larger than all that is kept."""
+        name = self.kept.put(data, len(data), KEEP_SECONDS)
+        if name is None:
+            return None
+        return self._sealer.seal(_PURPOSE, name + self._peers.address.pack(), KEEP_SECONDS)
+
+    async def read(self, handle: str, offset: int, limit: int) -> Chunk:
+        """At most `limit` bytes from byte `offset` on, at least one character. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
+        try:
+            opened = self._sealer.unseal(_PURPOSE, handle)
+            owner = Address.unpack(opened[ID_BYTES:])
+        except Expired:
+            raise CallFailure(NOT_FOUND, f"the handle has expired after {KEEP_SECONDS:g} s: run the call again") from None
+        except (NotOurs, ValueError):
+            raise CallFailure(BAD_REQUEST, "that is no handle of this endpoint: copy it exactly from the truncated result") from None
+        question = {"id": opened[:ID_BYTES].hex(), "offset": offset, "limit": limit}
+        fields, data = await self._peers.ask(owner, "read", question)
+        return Chunk(data.decode("utf-8", "replace"), fields["offset"], fields["next"], fields["total"])
+
+    async def _read_here(self, question: Question) -> Answer:
+        data = self.kept.get(bytes.fromhex(question["id"]))
+        if data is None:
+            raise CallFailure(NOT_FOUND, _FORGOTTEN)
+        offset, limit = question["offset"], question["limit"]
+        if not 0 <= offset <= len(data):
+            raise CallFailure(BAD_REQUEST, f"offset is {offset}: the result has {len(data)} bytes")
+        if limit < 1:
+            raise CallFailure(BAD_REQUEST, f"limit is {limit}: ask for 1 byte or more")
+        start = _boundary(data, offset)
+        end = _boundary(data, max(min(start + min(limit, MAX_CHUNK), len(data)), start), back=True)
+        if end == start:
+            end = _boundary(data, min(start + 1, len(data)))
+        return {"offset": start, "next": end if end < len(data) else None, "total": len(data)}, data[start:end]
+
+
+def _boundary(data: bytes, position: int, *, back: bool = False) -> int:
+    """The nearest position between two characters of UTF-8 text."""
+    while 0 < position < len(data) and data[position] & 0xC0 == 0x80:
+        position += -1 if back else 1
+    return position
