@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 MEMBERS := api operator server sandbox devcluster
 
-.PHONY: help venv lock crds docs lint format unit images cluster-up cluster-down demo demo-down integration e2e test bench
+.PHONY: help venv lock crds docs lint format unit images cluster-up cluster-down demo demo-down integration conformance e2e test bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -15,7 +15,7 @@ $(VENV)/.ready: requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
 	@bash scripts/venv.sh $(VENV) $(MEMBERS)
 
 lock: venv ## lock requirements/*.in again, with hashes
-	@for f in requirements/*.in docs/examples/servers/*/requirements.in; do $(PY) -m uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url --python-version 3.11 $$f -o $${f%.in}.txt; done
+	@for f in requirements/*.in docs/examples/servers/*/requirements.in tests/conformance/*/requirements.in; do $(PY) -m uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url --python-version 3.11 $$f -o $${f%.in}.txt; done
 
 crds: venv ## write crds/ and the chart's copy from the models
 	@$(PY) -m mcp_optimizer_api.crd crds charts/mcp-operator/files/crds
@@ -49,6 +49,9 @@ demo-down: venv ## remove everything the demo made
 
 integration: venv ## tests against a real control plane without nodes
 	@$(PY) -m pytest tests/integration -m integration
+
+conformance: venv ## the protocol's official suite against the server, both eras
+	@$(PY) -m tests.conformance
 
 e2e: venv ## tests with real Pods
 	@$(PY) -m pytest tests/e2e -m e2e
