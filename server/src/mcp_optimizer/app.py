@@ -88,11 +88,12 @@ class Process:
         self.handles = Handles(self.sealer, self.peers)
         self.lane = lane or lane_of(self._kube, settings.sandbox_key_file)
         self.federation = Federation(self._on_snapshot)
-        server = build_server(Endpoint(Invoker(self.federation, self.telemetry), self.lane, self.telemetry))
+        invoker = Invoker(self.federation, self.telemetry, self.sealer)
+        server = build_server(Endpoint(invoker, self.lane, self.telemetry), invoker)
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.peers))
-        self.gate = Gate(self._manager.handle_request, self.telemetry)
+        self.gate = Gate(self._manager.handle_request, self.telemetry, lambda: self.federation.snapshot)
         self.management = Management(
             pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry, peers=self.peers
         )

@@ -10,7 +10,10 @@ from .context import PLAIN, CallContext
 from .errors import BAD_REQUEST, INTERNAL, CallFailure
 from .invoke import Invoker, object_argument
 from .lane import OnOutput, SandboxLane
+from .naming import entry_id, split_id, with_entry_uris
+from .paging import Entry, page
 from .results import Result, failure_result, once, text_result, unchanged
+from .routes import route
 from .snapshot import Snapshot
 from .telemetry import Telemetry
 from .tools.code import execute_code
@@ -19,15 +22,13 @@ from .tools.discover import discover
 
 log = logging.getLogger(__name__)
 
-PAGE_TOOLS = 500
+
+FOR_PROGRAMS = frozenset({-32021, -32042})
+"""Refusals that a client acts on by itself: a capability it did not declare, an address the user has to visit first."""
 
 
 class UnknownTool(Exception):
     """The client called a name that tools/list does not have."""
-
-
-class BadCursor(Exception):
-    """The cursor is not one of ours."""
 
 
 class Endpoint:
@@ -38,13 +39,13 @@ class Endpoint:
         self._lane = lane
         self._telemetry = telemetry
 
-    def list_tools(self, cursor: str | None) -> dict[str, Any]:
-        """The meta-tools; in mcp_only mode a page of the real tools."""
+    def list_tools(self, cursor: str | None, server: str | None = None) -> dict[str, Any]:
+        """The meta-tools; in mcp_only mode a page of the real tools, on a `server`'s route of its own under their own names."""
         try:
             snapshot = self._invoker.snapshot()
         except CallFailure:
             return {"tools": []}
-        result = _direct_page(snapshot, cursor) if snapshot.config.mode == "mcp_only" else {"tools": definitions(snapshot.config)}
+        result = _direct_page(snapshot, cursor, server) if snapshot.config.mode == "mcp_only" else {"tools": definitions(snapshot.config)}
         baseline = 0 if cursor else snapshot.direct_bytes
         self._telemetry.tokens(baseline=baseline, served=len(orjson.dumps(result["tools"], default=str)))
         return result
@@ -57,24 +58,38 @@ class Endpoint:
     def input_schema(self, name: str) -> dict[str, Any] | None:
         """The schema whose header annotations a modern client mirrors; None when it has none of ours."""
         snapshot = self._invoker_snapshot()
+        name = _tool_id(name, route.get())
         if snapshot is None or snapshot.config.mode != "mcp_only" or name not in snapshot.tools:
             return None
         tool = snapshot.tools[name]
         return tool.definition["inputSchema"] if tool.header_map else None
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: CallContext = PLAIN, progress: OnOutput | None = None
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        context: CallContext = PLAIN,
+        progress: OnOutput | None = None,
+        server: str | None = None,
     ) -> Result:
-        """The result of a call; failures are results too, so that the model can read them."""
+        """The result of a call; failures are results too, so that the model can read them. `server` is that of the route.
+
+        Raises `UnknownTool`, and `CallFailure` when the server refused in a way that means something to the client's program.
+        """
+        name = _tool_id(name, server)
         started = time.perf_counter()
         kind, outcome = "unknown", "cancelled"
         try:
             kind = self._kind(name)
             result = await self._dispatch(kind, name, arguments, context, progress)
-            outcome = "tool_error" if result["isError"] else "ok"
+            outcome = "tool_error" if result.get("isError") else "ok"
+            if kind == "direct" and server is None and "content" in result:
+                result["content"] = with_entry_uris(split_id(name)[0], result["content"])
             return result
         except CallFailure as failure:
             outcome = str(failure.code)
+            if failure.rpc is not None and failure.rpc.code in FOR_PROGRAMS:
+                raise
             return failure_result(failure)
         except UnknownTool:
             outcome = "404"
@@ -121,22 +136,12 @@ class Endpoint:
             return None
 
 
-def _direct_page(snapshot: Snapshot, cursor: str | None) -> dict[str, Any]:
-    """Real tools after the one the cursor names: right even when the catalogue changed between two pages."""
-    if cursor is not None and not cursor.startswith("after:"):
-        raise BadCursor("the cursor is not one of this endpoint's: list again without one")
-    tools = list(snapshot.tools.values())
-    start = 0
-    if cursor is not None:
-        last = cursor.removeprefix("after:")
-        start = next((number for number, tool in enumerate(tools) if _order(tool.id) > _order(last)), len(tools))
-    page = tools[start : start + PAGE_TOOLS]
-    result: dict[str, Any] = {"tools": [tool.listed for tool in page]}
-    if start + PAGE_TOOLS < len(tools):
-        result["nextCursor"] = f"after:{page[-1].id}"
-    return result
+def _tool_id(name: str, server: str | None) -> str:
+    return name if server is None else entry_id(server, name)
 
 
-def _order(tool_id: str) -> tuple[str, str]:
-    server, _, name = tool_id.partition(".")
-    return server, name
+def _direct_page(snapshot: Snapshot, cursor: str | None, server: str | None) -> dict[str, Any]:
+    tools = snapshot.tools.values()
+    if server is None:
+        return page("tools", [Entry(tool.server, tool.name, tool.listed) for tool in tools], cursor)
+    return page("tools", [Entry(server, tool.name, tool.definition) for tool in tools if tool.server == server], cursor)

@@ -1,6 +1,7 @@
 """The one way a call fails: a code and a sentence, whether a client, a job or a metric asks."""
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 BAD_REQUEST: Final = 400
 FORBIDDEN: Final = 403
@@ -12,13 +13,23 @@ BAD_GATEWAY: Final = 502
 UNAVAILABLE: Final = 503
 
 
+@dataclass(frozen=True, slots=True)
+class RpcError:
+    """The JSON-RPC error with which a server refused, bounded: some mean something to the client itself."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
 class CallFailure(Exception):
     """A call that did not produce a result. `message` names what was wrong and what to do; it never holds a secret."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, rpc: RpcError | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.rpc = rpc
 
     def envelope(self) -> dict[str, object]:
         """What the model reads."""

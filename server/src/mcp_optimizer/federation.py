@@ -60,7 +60,7 @@ class Federation:
     async def apply(self, config: ServerConfig, document: bytes) -> None:
         """Put a configuration in force. Servers whose name and URL stay keep their connection, session and catalogue."""
         async with self._compiling:
-            gone = self._replace(config.upstreams)
+            gone = self._replace(config.upstreams, with_extras=config.mode == "mcp_only")
             await self._compile(config, hashlib.sha256(document).hexdigest())
         self._configured.set()
         for upstream in gone:
@@ -82,7 +82,7 @@ class Federation:
         """Every server as this Pod sees it, by name."""
         return [self._upstreams[name].stats() for name in sorted(self._upstreams)]
 
-    def _replace(self, wanted: list[UpstreamConfig]) -> list[Upstream]:
+    def _replace(self, wanted: list[UpstreamConfig], *, with_extras: bool) -> list[Upstream]:
         assert self._session is not None
         before = self._upstreams
         self._upstreams = {}
@@ -90,10 +90,12 @@ class Federation:
             kept = before.get(config.name)
             if kept is not None and kept.config.url == config.url:
                 kept.config = config
+                kept.show_extras(with_extras)
                 kept.nudge()
                 self._upstreams[config.name] = before.pop(config.name)
                 continue
             upstream = Upstream(config, Wire(self._session), self._changed.set)
+            upstream.show_extras(with_extras)
             self._upstreams[config.name] = upstream
             upstream.start()
         return list(before.values())

@@ -12,6 +12,8 @@ import orjson
 
 from mcp_optimizer_api.names import MCP_PATH
 
+from .routes import ROUTE, NoRoute, route, server_of
+from .snapshot import Snapshot
 from .telemetry import Telemetry
 
 Scope = MutableMapping[str, Any]
@@ -38,9 +40,10 @@ class Rejected(Exception):
 class Gate:
     """ASGI application around the MCP application."""
 
-    def __init__(self, app: App, telemetry: Telemetry) -> None:
+    def __init__(self, app: App, telemetry: Telemetry, snapshot: Callable[[], Snapshot | None] = lambda: None) -> None:
         self._app = app
         self._telemetry = telemetry
+        self._snapshot = snapshot
         self.draining = False
         self.in_flight = 0
 
@@ -55,7 +58,7 @@ class Gate:
                 send = _closing(send)
             try:
                 headers = dict(scope["headers"])
-                _check_route(scope)
+                self._check_route(scope)
                 check_origin(headers)
                 body = await _read(headers, receive)
                 check_depth(body)
@@ -68,13 +71,18 @@ class Gate:
             self.in_flight -= 1
             self._telemetry.in_flight.dec()
 
-
-def _check_route(scope: Scope) -> None:
-    if scope["path"].rstrip("/") != MCP_PATH:
-        raise Rejected(404, "path", f"the MCP endpoint is {MCP_PATH}")
-    # No sessions, so there is no stream to GET and nothing to DELETE, in either era.
-    if scope["method"] != "POST":
-        raise Rejected(405, "method", "POST a JSON-RPC message", [(b"allow", b"POST")])
+    def _check_route(self, scope: Scope) -> None:
+        if scope["path"] != MCP_PATH:
+            try:
+                server = server_of(scope["path"], self._snapshot())
+            except NoRoute as error:
+                raise Rejected(404, "path", str(error)) from None
+            if server is not None:
+                scope[ROUTE] = server
+                route.set(server)
+        # No sessions, so there is no stream to GET and nothing to DELETE, in either era.
+        if scope["method"] != "POST":
+            raise Rejected(405, "method", "POST a JSON-RPC message", [(b"allow", b"POST")])
 
 
 def check_origin(headers: dict[bytes, bytes]) -> None:

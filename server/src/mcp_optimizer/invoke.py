@@ -1,4 +1,4 @@
-"""The one way to call a tool. Clients, code in sandboxes and direct mode all come through here, so that one policy holds for all."""
+"""The one way to a server. Clients, code in sandboxes and direct mode all come through here, so that one policy holds for all."""
 
 import time
 from typing import Any
@@ -8,18 +8,23 @@ from mcp.shared.inbound import mcp_param_headers
 from .context import CallContext
 from .errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
 from .federation import Federation
+from .keys import Keys
+from .rounds import Rounds
+from .seal import Sealer
 from .snapshot import Snapshot, Tool
 from .telemetry import Telemetry
+from .upstream.upstream import Upstream
 
 MAX_ARGUMENT_NAME = 200
 
 
 class Invoker:
-    """Calls tools of the snapshot in force."""
+    """Asks the servers of the snapshot in force: calls of tools, and the other requests that are relayed."""
 
-    def __init__(self, federation: Federation, telemetry: Telemetry) -> None:
+    def __init__(self, federation: Federation, telemetry: Telemetry, sealer: Sealer | None = None) -> None:
         self._federation = federation
         self._telemetry = telemetry
+        self._rounds = Rounds(sealer or Sealer(Keys(None)))
 
     def snapshot(self) -> Snapshot:
         """The snapshot in force; 503 before the first configuration."""
@@ -29,21 +34,35 @@ class Invoker:
         return snapshot
 
     async def invoke(self, tool_id: str, arguments: dict[str, Any], context: CallContext) -> dict[str, Any]:
-        """The tool's result as its server sent it. Raises `CallFailure`; nothing is sent unless identifier and arguments are right."""
+        """The tool's result as its server sent it. Raises `CallFailure`; nothing is sent unless identifier and arguments are right.
+
+        A caller that says what its client can be asked gets `resultType: input_required` when the server asks first.
+        """
         tool = resolve(self.snapshot(), tool_id)
         tool.validate(arguments)
+        headers = mcp_param_headers(tool.header_map, arguments) if tool.header_map else None
+        return await self.ask(tool.upstream, "tools/call", tool.name, {"name": tool.name, "arguments": arguments}, headers, context)
+
+    async def ask(
+        self, upstream: Upstream, method: str, subject: str, params: dict[str, Any], headers: dict[str, str] | None, context: CallContext
+    ) -> dict[str, Any]:
+        """The result of one request to a server. `subject` names what the request is about. Raises `CallFailure`."""
         started = time.perf_counter()
         outcome = "cancelled"
+        bound = (upstream.name, method, subject, params.get("arguments"))
         try:
-            headers = mcp_param_headers(tool.header_map, arguments) if tool.header_map else None
-            result = await tool.upstream.call(tool.name, arguments, headers, context)
+            if context.request_state is not None:
+                context = self._rounds.opened(context, *bound)
+            result = await upstream.ask(method, params, subject, headers, context)
+            if result.get("resultType") == "input_required":
+                result = self._rounds.sealed(result, context, *bound)
             outcome = "tool_error" if result.get("isError") is True else "ok"
             return result
         except CallFailure as failure:
             outcome = str(failure.code)
             raise
         finally:
-            self._telemetry.upstream_call(tool.server, outcome, time.perf_counter() - started)
+            self._telemetry.upstream_call(upstream.name, outcome, time.perf_counter() - started)
 
 
 def resolve(snapshot: Snapshot, tool_id: str) -> Tool:

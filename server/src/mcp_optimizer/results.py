@@ -34,6 +34,8 @@ def compact(value: Any) -> str:
 
 def once(result: Result) -> Result:
     """The result without saying the same twice: structured content goes when a text block has it, and becomes text when nothing else is there."""
+    if result.get("resultType") == "input_required":
+        return result
     blocks = _blocks(result.get("content"))
     kept: Result = {"content": blocks, "isError": result.get("isError") is True}
     structured = result.get("structuredContent")
@@ -48,6 +50,8 @@ def once(result: Result) -> Result:
 
 def unchanged(result: Result) -> Result:
     """The result as it came, in the fields a client knows; for clients that see the tool's own definition."""
+    if result.get("resultType") == "input_required":
+        return result
     kept: Result = {"content": _blocks(result.get("content")), "isError": result.get("isError") is True}
     if result.get("structuredContent") is not None:
         kept["structuredContent"] = result["structuredContent"]

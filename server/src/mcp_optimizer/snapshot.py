@@ -65,6 +65,11 @@ class Snapshot:
     """Size of the list of all definitions, which is what clients would get without the meta-tools."""
 
     @cached_property
+    def offers(self) -> Mapping[str, tuple[Upstream, Offer]]:
+        """Servers by name."""
+        return {upstream.name: (upstream, offer) for upstream, offer in self.servers}
+
+    @cached_property
     def names(self) -> NearestNames:
         """Look-alikes of a wrong identifier; built when somebody first misspells one."""
         return NearestNames(self.tools)

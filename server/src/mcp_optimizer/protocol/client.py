@@ -5,15 +5,14 @@ from typing import Any, Final
 
 from mcp.server.context import ServerRequestContext
 from mcp_types import (
-    CallToolRequestParams,
-    GetPromptRequestParams,
     LoggingMessageNotification,
     LoggingMessageNotificationParams,
-    ReadResourceRequestParams,
+    RequestParams,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_optimizer.context import NOTHING, CallContext, OnNotification
+from mcp_optimizer.routes import ROUTE
 
 TRACE_KEYS: Final = ("traceparent", "tracestate", "baggage")
 MAX_TRACE: Final = 512
@@ -24,7 +23,7 @@ _META: Final = "io.modelcontextprotocol/"
 Context = ServerRequestContext[Any, Any]
 
 
-def call_context(ctx: Context, params: CallToolRequestParams | GetPromptRequestParams | ReadResourceRequestParams) -> CallContext:
+def call_context(ctx: Context, params: RequestParams) -> CallContext:
     """The context of the request that `ctx` serves."""
     raw = (ctx.params or NOTHING).get("_meta")
     meta: Mapping[str, Any] = raw if isinstance(raw, Mapping) else NOTHING
@@ -39,9 +38,15 @@ def call_context(ctx: Context, params: CallToolRequestParams | GetPromptRequestP
         log_level=log_level,
         client_capabilities=capabilities if isinstance(capabilities, Mapping) else None,
         input_responses=answers if isinstance(answers, Mapping) else None,
-        request_state=params.request_state if modern else None,
+        request_state=getattr(params, "request_state", None) if modern else None,
         trace=_trace(meta),
     )
+
+
+def route_of(ctx: Context) -> str | None:
+    """The server whose own route the request came by; None on the endpoint of all."""
+    server: str | None = ctx.request.scope.get(ROUTE) if ctx.request is not None else None
+    return server
 
 
 def _notifier(ctx: Context) -> OnNotification:

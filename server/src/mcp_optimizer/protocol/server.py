@@ -3,41 +3,47 @@
 from typing import Any
 
 from mcp.server.caching import CacheHint
-from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
 
-from mcp_optimizer.endpoint import BadCursor, Endpoint, UnknownTool
+from mcp_optimizer.endpoint import Endpoint, UnknownTool
+from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.gate import MAX_BODY
+from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.lane import OnOutput
+from mcp_optimizer.offers import Offers
+from mcp_optimizer.paging import BadCursor
 
-from .client import call_context
+from .capabilities import add_capabilities
+from .catalogues import COMPLETE, LIST_TTL_MS, add_catalogues, is_modern
+from .client import Context, call_context, route_of
+from .failures import error_of
 
 VERSION = "0.1.0"
 META_TTL_MS = 60_000
-DIRECT_TTL_MS = 5_000
-COMPLETE = {"resultType": "complete"}
-"""Required on every result since 2026-07-28; the SDK leaves it out for older clients."""
-Context = ServerRequestContext[Any, Any]
 
 
-def build_server(endpoint: Endpoint) -> Server[Any]:
-    """The MCP server that answers through `endpoint`."""
+def build_server(endpoint: Endpoint, invoker: Invoker) -> Server[Any]:
+    """The MCP server that answers through `endpoint` and, for what is relayed, `invoker`."""
 
     async def list_tools(ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
         try:
-            result = endpoint.list_tools(params.cursor)
+            result = endpoint.list_tools(params.cursor, route_of(ctx))
         except BadCursor as error:
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
-        return {**result, **COMPLETE, "ttlMs": DIRECT_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
+        return {**result, **COMPLETE, "ttlMs": LIST_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
+        context = call_context(ctx, params)
         try:
-            return {**await endpoint.call_tool(params.name, params.arguments or {}, call_context(ctx, params), _progress(ctx)), **COMPLETE}
+            result = await endpoint.call_tool(params.name, params.arguments or {}, context, _progress(ctx), route_of(ctx))
         except UnknownTool as error:
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
+        except CallFailure as failure:
+            raise error_of(failure, modern=is_modern(ctx)) from None
+        return {**COMPLETE, **result}
 
     server: Server[Any] = Server(
         "mcp-optimizer",
@@ -48,6 +54,8 @@ def build_server(endpoint: Endpoint) -> Server[Any]:
     )
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
+    add_catalogues(server, Offers(invoker))
+    add_capabilities(server, invoker)
     return server
 
 

@@ -51,7 +51,7 @@ def _definition(tool: Any) -> Definition | None:
     definition.update({field: tool[field] for field in OPTIONAL_FIELDS if tool.get(field) is not None})
     if isinstance(definition.get("title"), str):
         definition["title"] = clean_text(definition["title"][:MAX_DESCRIPTION])
-    if not _bounded(definition):
+    if not bounded(definition):
         return None
     return _valid(definition)
 
@@ -76,7 +76,7 @@ def clean_text(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs"))
 
 
-def _bounded(definition: Definition) -> bool:
+def bounded(definition: Definition) -> bool:
     if _depth(definition) > MAX_DEPTH:
         return False
     try:

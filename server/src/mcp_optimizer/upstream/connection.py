@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import BAD_GATEWAY, FORBIDDEN, TIMEOUT, TOO_MANY, UNAVAILABLE, CallFailure
 
 from .catalogue import clean_text
+from .extras import Capabilities, known_capabilities
 from .relay import capabilities, relayed, request_meta
 from .wire import NotMcp, Reply, ReplyTooLarge, Wire
 
@@ -45,6 +46,7 @@ class Dialect:
     session: str | None = None
     title: str = ""
     """One line on the server, in its own words."""
+    capabilities: Capabilities = field(default_factory=dict)
 
     def same_as(self, other: "Dialect") -> bool:
         """Whether a request would be sent in the same way."""
@@ -137,7 +139,12 @@ class Connection:
         if not isinstance(result, dict) or LATEST_MODERN_VERSION not in (result.get("supportedVersions") or ()):
             return None
         info = (result.get("_meta") or {}).get(_META + "serverInfo") or {}
-        return Dialect(modern=True, version=LATEST_MODERN_VERSION, title=_title(info, result.get("instructions")))
+        return Dialect(
+            modern=True,
+            version=LATEST_MODERN_VERSION,
+            title=_title(info, result.get("instructions")),
+            capabilities=known_capabilities(result.get("capabilities")),
+        )
 
     async def _initialize(self) -> Dialect:
         params = {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": {}, "clientInfo": CLIENT_INFO}
@@ -152,7 +159,13 @@ class Connection:
         if version not in HANDSHAKE_PROTOCOL_VERSIONS:
             raise NotMcp(f"speaks protocol version {str(version)[:40]!r}, which is not known")
         title = _title(result.get("serverInfo") or {}, result.get("instructions"))
-        dialect = Dialect(modern=False, version=version, session=reply.headers.get("Mcp-Session-Id"), title=title)
+        dialect = Dialect(
+            modern=False,
+            version=version,
+            session=reply.headers.get("Mcp-Session-Id"),
+            title=title,
+            capabilities=known_capabilities(result.get("capabilities")),
+        )
         initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
         await self._wire.post(self.url, initialized, _legacy_headers(dialect), PROBE_SECONDS)
         return dialect

@@ -5,11 +5,11 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_optimizer.context import PLAIN, CallContext
-from mcp_optimizer.errors import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, TOO_MANY, CallFailure
+from mcp_optimizer.errors import BAD_GATEWAY, NOT_FOUND, TOO_MANY, CallFailure
 from mcp_optimizer.results import compact
 from mcp_optimizer_api.catalogue import catalogue_hash
 from mcp_optimizer_api.config import UpstreamConfig
@@ -17,6 +17,8 @@ from mcp_optimizer_api.stats import UpstreamStats
 
 from .catalogue import MAX_TOOLS, Definition, sanitise
 from .connection import Connection
+from .extras import Capabilities, Extras, read_extras
+from .reply import result_of
 from .wire import MAX_REPLY, Wire
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,6 @@ FIRST_BACKOFF = 1.0
 MAX_BACKOFF = 60.0
 BACKOFF_FACTOR = 1.5
 """Slow growth: a Pod that takes half a minute to start is noticed a few seconds later."""
-INVALID_PARAMS = -32602
-METHOD_NOT_FOUND = -32601
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Offer:
     hash: str = ""
     title: str = ""
     """One line on the server, in its own words."""
+    capabilities: Capabilities = field(default_factory=dict)
+    extras: Extras = field(default_factory=Extras)
 
 
 class Upstream:
@@ -51,6 +53,7 @@ class Upstream:
         self.config = config
         self.offer = Offer()
         self.error: str | None = "not contacted yet"
+        self._with_extras = False
         self.tried = asyncio.Event()
         """Set after the first attempt to list the tools, whatever came of it."""
         self._connection = Connection(config.name, config.url, wire)
@@ -75,6 +78,12 @@ class Upstream:
         if self.error is not None:
             self._nudged.set()
 
+    def show_extras(self, wanted: bool) -> None:
+        """Read what it offers besides tools, or not: only where clients see its own catalogue."""
+        if wanted != self._with_extras:
+            self._with_extras = wanted
+            self._nudged.set()
+
     async def stop(self) -> None:
         """Stop refreshing and end the session, once the calls in flight are done: a server ends them with their session."""
         if self._task is not None:
@@ -87,20 +96,34 @@ class Upstream:
         self, tool: str, arguments: dict[str, Any], extra_headers: dict[str, str] | None = None, context: CallContext = PLAIN
     ) -> dict[str, Any]:
         """The result of one tools/call, as the server sent it. Raises `CallFailure`."""
+        return await self.ask("tools/call", {"name": tool, "arguments": arguments}, tool, extra_headers, context)
+
+    async def ask(
+        self,
+        method: str,
+        params: dict[str, Any],
+        subject: str | None = None,
+        extra_headers: dict[str, str] | None = None,
+        context: CallContext = PLAIN,
+    ) -> dict[str, Any]:
+        """The result of one request of a client. `subject` is what a modern server finds in `Mcp-Name`. Raises `CallFailure`."""
         if self._in_flight >= MAX_IN_FLIGHT:
             raise CallFailure(TOO_MANY, f"server {self.name} has {MAX_IN_FLIGHT} calls in flight already: try again later")
         self._in_flight += 1
         self._idle.clear()
+        if context.input_responses is not None:
+            params["inputResponses"] = context.input_responses
+        if context.request_state is not None:
+            params["requestState"] = context.request_state
         try:
-            params = {"name": tool, "arguments": arguments}
             message = await self._connection.request(
-                "tools/call", params, float(self.config.timeout_seconds), subject=tool, extra=extra_headers, context=context
+                method, params, float(self.config.timeout_seconds), subject=subject, extra=extra_headers, context=context
             )
         finally:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
-        return _result(self.name, message)
+        return result_of(self.name, message, context)
 
     def stats(self) -> UpstreamStats:
         """What this Pod thinks of the server."""
@@ -127,14 +150,16 @@ class Upstream:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), pause * random.uniform(0.8, 1.2))
 
+    async def _list(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        return result_of(self.name, await self._connection.request(method, params, LIST_SECONDS))
+
     async def refresh(self) -> None:
         """List the tools once; raise `CallFailure` when that fails. The last good catalogue stays until a new one is complete."""
         tools: list[Any] = []
         size = 0
         params: dict[str, Any] = {}
         for _ in range(MAX_PAGES):
-            message = await self._connection.request("tools/list", params, LIST_SECONDS)
-            result = _result(self.name, message)
+            result = await self._list_tools(params)
             page = result.get("tools")
             if not isinstance(page, list):
                 raise CallFailure(BAD_GATEWAY, f"server {self.name} answered tools/list without a list of tools")
@@ -148,17 +173,33 @@ class Upstream:
             params = {"cursor": cursor}
         catalogue = sanitise(self.name, tools)
         dialect = self._connection.dialect
-        offer = Offer(catalogue, _digest(tools, catalogue), dialect.title if dialect else "")
+        capabilities = dialect.capabilities if dialect else {}
+        extras = await read_extras(self.name, capabilities, self._list, self.offer.extras) if self._with_extras else Extras()
+        offer = Offer(catalogue, _digest(tools, catalogue), dialect.title if dialect else "", capabilities, extras)
         self.error = None
-        if (offer.hash, offer.title) != (self.offer.hash, self.offer.title):
+        if _differ(offer, self.offer):
             self.offer = offer
             log.info("catalogue read", extra={"server": self.name, "tools": len(catalogue), "hash": offer.hash})
             self._on_change()
+
+    async def _list_tools(self, params: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return await self._list("tools/list", params)
+        except CallFailure as failure:
+            dialect = self._connection.dialect
+            if failure.code == NOT_FOUND and dialect is not None and dialect.capabilities and "tools" not in dialect.capabilities:
+                return {"tools": []}  # it offers other things
+            raise
 
     def _failed(self, message: str) -> None:
         if self.error != message:
             log.warning("server is not usable", extra={"server": self.name, "error": message})
         self.error = message
+
+
+def _differ(one: Offer, other: Offer) -> bool:
+    """By digest and not by catalogue: values of strangers may be too deep to compare."""
+    return (one.hash, one.title, one.capabilities, one.extras) != (other.hash, other.title, other.capabilities, other.extras)
 
 
 def _digest(tools: list[Any], catalogue: tuple[Definition, ...]) -> str:
@@ -167,17 +208,3 @@ def _digest(tools: list[Any], catalogue: tuple[Definition, ...]) -> str:
         return catalogue_hash(tool for tool in tools if isinstance(tool, dict))
     except RecursionError:
         return catalogue_hash(catalogue)
-
-
-def _result(name: str, message: dict[str, Any]) -> dict[str, Any]:
-    """The result of a JSON-RPC response, or the failure it stands for."""
-    result = message.get("result")
-    if isinstance(result, dict):
-        if result.get("resultType", "complete") != "complete":
-            kind = str(result["resultType"])[:40]
-            raise CallFailure(BAD_GATEWAY, f"server {name} answered {kind!r}, which this endpoint does not relay")
-        return result
-    error = message.get("error")
-    code, text = (error.get("code"), str(error.get("message", ""))[:1000]) if isinstance(error, dict) else (None, "no result")
-    status = {INVALID_PARAMS: BAD_REQUEST, METHOD_NOT_FOUND: NOT_FOUND}.get(code if isinstance(code, int) else 0, BAD_GATEWAY)
-    raise CallFailure(status, f"server {name}: {text}")

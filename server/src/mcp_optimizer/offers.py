@@ -1,0 +1,122 @@
+"""What servers offer besides tools, in direct mode: resources, their templates, prompts and completion of their arguments.
+
+On the endpoint of all servers each entry has a name that holds its server's (see `naming`); on a server's own route it has its own.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from . import naming
+from .context import CallContext
+from .errors import BAD_GATEWAY, NOT_FOUND, CallFailure, RpcError
+from .invoke import Invoker
+from .paging import Entry, page
+from .results import MAX_BLOCKS
+from .snapshot import Snapshot
+from .upstream.extras import Extras
+from .upstream.upstream import Offer, Upstream
+
+INVALID_PARAMS: Final = -32602
+METHOD_NOT_FOUND: Final = -32601
+RESOURCE_NOT_FOUND: Final = -32002
+Kind = Literal["resources", "resourceTemplates", "prompts"]
+_KEYS: Final[dict[Kind, str]] = {"resources": "uri", "resourceTemplates": "uriTemplate", "prompts": "name"}
+Result = dict[str, Any]
+
+
+class Offers:
+    """Answers of the methods on resources, prompts and completion. `server` is that of the route, None on the endpoint of all."""
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker = invoker
+
+    def listed(self, kind: Kind, server: str | None, cursor: str | None) -> Result:
+        """A page of the list. Raises `paging.BadCursor` or `CallFailure`."""
+        snapshot = self._offering(server, "prompts" if kind == "prompts" else "resources")
+        names = [server] if server is not None else sorted(snapshot.offers)
+        return page(
+            kind, [entry for name in names for entry in _entries(snapshot.offers[name][1].extras, kind, name, server is None)], cursor
+        )
+
+    async def read(self, uri: str, server: str | None, context: CallContext) -> Result:
+        """The contents of a resource, with the server's cache hints."""
+        snapshot = self._offering(server, "resources")
+        name, own = (server, uri) if server is not None else naming.split_uri(uri)
+        upstream = _upstream(snapshot, name, own)
+        if upstream is None:
+            text = f"no resource {uri[: naming.MAX_NAME]!r}: take its uri from resources/list"
+            raise CallFailure(NOT_FOUND, text, RpcError(RESOURCE_NOT_FOUND, text))
+        result = await self._invoker.ask(upstream, "resources/read", own, {"uri": own}, None, context)
+        if server is None and "contents" in result:
+            contents = _bounded(upstream.name, result["contents"])
+            result = {**result, "contents": [naming.renamed_contents(name, item) if isinstance(item, dict) else item for item in contents]}
+        return result
+
+    async def prompt(self, prompt: str, arguments: dict[str, str] | None, server: str | None, context: CallContext) -> Result:
+        """A prompt with its arguments filled in."""
+        snapshot = self._offering(server, "prompts")
+        name, own = (server, prompt) if server is not None else naming.split_id(prompt)
+        upstream = _upstream(snapshot, name, own)
+        if upstream is None:
+            text = f"no prompt {prompt[: naming.MAX_NAME]!r}: take its name from prompts/list"
+            raise CallFailure(NOT_FOUND, text, RpcError(INVALID_PARAMS, text))
+        params: Result = {"name": own} if arguments is None else {"name": own, "arguments": arguments}
+        result = await self._invoker.ask(upstream, "prompts/get", own, params, None, context)
+        if server is None and "messages" in result:
+            messages = _bounded(upstream.name, result["messages"])
+            result = {**result, "messages": [_renamed(name, message) for message in messages]}
+        return result
+
+    async def complete(self, params: Result, server: str | None, context: CallContext) -> Result:
+        """Proposals for an argument of a prompt or of a template. `params` has `ref`, `argument` and perhaps `context`."""
+        snapshot = self._offering(server, "completions")
+        ref = params["ref"]
+        field, split = ("name", naming.split_id) if ref.get("type") == "ref/prompt" else ("uri", naming.split_uri)
+        name, own = (server, str(ref.get(field))) if server is not None else split(str(ref.get(field)))
+        upstream = _upstream(snapshot, name, own)
+        if upstream is None:
+            text = f"nothing to complete is called {str(ref.get(field))[: naming.MAX_NAME]!r}: take it from a list of this endpoint"
+            raise CallFailure(NOT_FOUND, text, RpcError(INVALID_PARAMS, text))
+        relayed = {key: params[key] for key in ("argument", "context") if params.get(key) is not None}
+        return await self._invoker.ask(upstream, "completion/complete", own, {**relayed, "ref": {**ref, field: own}}, None, context)
+
+    def _offering(self, server: str | None, feature: str) -> Snapshot:
+        snapshot = self._invoker.snapshot()
+        if feature not in features(snapshot, server):
+            text = "not offered here: resources and prompts are relayed in mode mcp_only, where a server has them"
+            raise CallFailure(NOT_FOUND, text, RpcError(METHOD_NOT_FOUND, text))
+        return snapshot
+
+
+def features(snapshot: Snapshot, server: str | None) -> set[str]:
+    """Capabilities of the endpoint besides tools; of the route when `server` is given. A server that is not contacted yet has none."""
+    if snapshot.config.mode != "mcp_only":
+        return set()
+    offers = [snapshot.offers[server][1]] if server is not None else [offer for _, offer in snapshot.offers.values()]
+    return {name for offer in offers for name in offer.capabilities} - {"tools"}
+
+
+def _upstream(snapshot: Snapshot, server: str, own: str) -> Upstream | None:
+    found: tuple[Upstream, Offer] | None = snapshot.offers.get(server)
+    return found[0] if found is not None and own else None
+
+
+def _entries(extras: Extras, kind: Kind, server: str, namespaced: bool) -> Sequence[Entry]:
+    key = _KEYS[kind]
+    definitions = {"resources": extras.resources, "resourceTemplates": extras.templates, "prompts": extras.prompts}[kind]
+    if not namespaced:
+        return [Entry(server, definition[key], definition) for definition in definitions]
+    named = naming.entry_id if kind == "prompts" else naming.entry_uri
+    return [Entry(server, definition[key], {**definition, key: named(server, definition[key])}) for definition in definitions]
+
+
+def _renamed(server: str, message: Any) -> Any:
+    if not isinstance(message, dict) or not isinstance(message.get("content"), dict):
+        return message
+    return {**message, "content": naming.with_entry_uris(server, [message["content"]])[0]}
+
+
+def _bounded(server: str, items: Any) -> list[Any]:
+    if not isinstance(items, list) or len(items) > MAX_BLOCKS:
+        raise CallFailure(BAD_GATEWAY, f"server {server} answered with no list, or one of more than {MAX_BLOCKS} items: ask for less")
+    return items

@@ -1,0 +1,48 @@
+"""What the endpoint says it can do: all of it depends on the route and the mode, and the SDK's own answer knows neither."""
+
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.lowlevel import Server
+from mcp_types import RequestParams
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcp_optimizer.errors import CallFailure
+from mcp_optimizer.invoke import Invoker
+from mcp_optimizer.offers import features
+
+from .client import Context, route_of
+
+
+def add_capabilities(server: Server[Any], invoker: Invoker) -> None:
+    """Answer `server/discover` and complete the answer to `initialize`."""
+
+    async def discover(ctx: Context, params: RequestParams) -> dict[str, Any]:
+        return {
+            "supportedVersions": list(MODERN_PROTOCOL_VERSIONS),
+            "capabilities": _capabilities(invoker, route_of(ctx), modern=True),
+        }
+
+    async def initialize(ctx: Context, call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method != "initialize" or not isinstance(result, dict):
+            return result
+        return {**result, "capabilities": _capabilities(invoker, route_of(ctx), modern=False)}
+
+    server.add_request_handler("server/discover", RequestParams, discover)
+    server.middleware.append(initialize)
+
+
+def _capabilities(invoker: Invoker, route: str | None, *, modern: bool) -> dict[str, Any]:
+    """Changes of lists reach modern clients only: they need a stream that outlives a request, which older ones open within a session."""
+    changes = {"listChanged": True} if modern else {}
+    try:
+        offered = features(invoker.snapshot(), route)
+    except CallFailure:
+        offered = set()
+    found: dict[str, Any] = {"tools": changes}
+    if "resources" in offered:
+        found["resources"] = {**changes, "subscribe": True} if modern else {}
+    if "prompts" in offered:
+        found["prompts"] = changes
+    return {**found, **{name: {} for name in ("completions", "logging") if name in offered}}
