@@ -18,6 +18,7 @@ class ConditionType(StrEnum):
     VERIFIED = "Verified"
     SCALING_ACTIVE = "ScalingActive"
     SANDBOX_READY = "SandboxReady"
+    CONFIG_IN_FORCE = "ConfigInForce"
     NETWORK_ISOLATION = "NetworkIsolation"
     AUTH_DISABLED = "AuthDisabled"
     PAUSED = "Paused"
@@ -56,6 +57,8 @@ class Reason(StrEnum):
     POOL_AT_TARGET = "PoolAtTarget"  # Warm sandbox Pods are kept; each one that a job takes is replaced.
     POOL_FILLING = "PoolFilling"  # No sandbox Pod is warm, or has been for half a minute; new ones are on their way.
     RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"  # spec.sandbox.runtimeClassName names no RuntimeClass of the cluster.
+    CONFIG_IN_FORCE = "ConfigInForce"  # Every server Pod runs the config that the operator rendered.
+    CONFIG_OUTDATED = "ConfigOutdated"  # A server Pod goes on with an earlier config: it refuses the present one or does not get it.
     POLICY_APPLIED = "PolicyApplied"  # NetworkPolicies are in place; the cluster's network plugin enforces them.
     POLICY_DISABLED = "PolicyDisabled"  # spec.networkPolicy.enabled is false.
     NO_AUTHENTICATION = "NoAuthentication"  # Everybody who reaches the endpoint may use it.

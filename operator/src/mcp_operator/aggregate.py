@@ -65,6 +65,11 @@ def metrics(histories: Iterable[Sequence[Sample]], tokens: Tokens, *, now: float
     return previous if previous is not None and _same(previous, fresh) else fresh
 
 
+def idle(last: Metrics) -> Metrics:
+    """What is true of the last published aggregate when nobody serves any more: the totals."""
+    return last.model_copy(update={"calls_per_second": 0.0, "error_percent": 0.0, "p50_ms": None, "p95_ms": None})
+
+
 def spent(older: ServerStats | None, newer: ServerStats) -> Tokens:
     """Tokens counted by one Pod between two samples; everything it has counted when there is no older one of the same life."""
     if older is None or _restarted(older, newer):

@@ -27,6 +27,7 @@ from .metrics import Metrics
 from .pool_runner import PoolRunner
 from .reconcile import reconcile
 from .settings import Settings
+from .status.patience import Patience
 from .status.writer import StatusWriter
 from .sync import Sync, start_spread
 from .verifier import Verifier
@@ -65,6 +66,7 @@ class App:
             keys=KeyMemory(),
             pools=self._pools,
             collector=self._listener,
+            patience=Patience(wall),
             clock=wall,
         )
         self._workers = Workers(self.queue, self._reconcile, metrics)

@@ -6,6 +6,7 @@ fields without handing it over: the API server would reset it to 1 (see `_hand_o
 """
 
 import logging
+from collections.abc import Sequence
 
 from mcp_optimizer_api.names import MANAGED_BY, MANAGED_BY_LABEL
 
@@ -58,14 +59,33 @@ class Applier:
 
     async def prune(self, owner: Owner, wanted: set[Key]) -> int:
         """Delete children of kinds we apply that are not wanted any more; returns how many."""
-        count = 0
-        for child in self._cache.children(owner.key, *(kind.kind for kind in APPLIED)):
+        stale = self._stale(owner, wanted)
+        for child in stale:
             key = key_of(child)
-            stale = key not in wanted and controller_uid(child) == owner.uid and not child["metadata"].get("deletionTimestamp")
-            if stale and child["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGED_BY:
-                await self._client.delete(BY_NAME[key.kind], key.namespace, key.name, uid=child["metadata"]["uid"])
-                count += 1
-        return count
+            await self._client.delete(BY_NAME[key.kind], key.namespace, key.name, uid=child["metadata"]["uid"])
+        return len(stale)
+
+    def behind(self, owner: Owner, manifests: Sequence[Manifest]) -> bool:
+        """Whether applying and pruning would change anything, as far as the cache knows."""
+        return any(self._differs(owner, manifest) for manifest in manifests) or bool(self._stale(owner, set(map(key_of, manifests))))
+
+    def _differs(self, owner: Owner, manifest: Manifest) -> bool:
+        key, wanted = key_of(manifest), hashed(manifest)
+        live = self._cache.get(key)
+        if live is None or controller_uid(live) != owner.uid:
+            return True
+        differences = drift(live, wanted)
+        return bool(differences) and self._insisted.get(key) != (_hash(wanted), tuple(differences))
+
+    def _stale(self, owner: Owner, wanted: set[Key]) -> list[Manifest]:
+        """Children of ours that are not wanted any more."""
+        found = []
+        for child in self._cache.children(owner.key, *(kind.kind for kind in APPLIED)):
+            metadata = child["metadata"]
+            ours = controller_uid(child) == owner.uid and metadata.get("labels", {}).get(MANAGED_BY_LABEL) == MANAGED_BY
+            if ours and key_of(child) not in wanted and not metadata.get("deletionTimestamp"):
+                found.append(child)
+        return found
 
     def forget(self, key: Key) -> None:
         """A child is gone."""

@@ -16,6 +16,7 @@ from .kinds import Key, Manifest
 from .pool_verdict import PoolVerdict
 from .resource import Optimizer
 from .settings import Settings
+from .status.patience import Patience
 from .status.writer import StatusWriter
 from .verifier import Verifier
 
@@ -45,6 +46,8 @@ class Collected:
 
     servers: Sequence[FederatedServer]
     metrics: Metrics | None
+    configs: Sequence[str] = ()
+    """Hash of the config that each of them runs."""
 
 
 class Collector(Protocol):
@@ -74,4 +77,5 @@ class Context:
     keys: KeyMemory
     pools: Pools
     collector: Collector
+    patience: Patience
     clock: Clock

@@ -56,7 +56,12 @@ class Listener:
             return None
         known = self._known.get(key)
         if known is None or known[0] is not report:
-            known = self._known[key] = report, Collected(servers=federated(report.servers), metrics=report.metrics)
+            known = self._known[key] = (
+                report,
+                Collected(
+                    servers=federated(report.servers), metrics=report.metrics, configs=[stats.config_hash for stats in report.servers]
+                ),
+            )
         return known[1]
 
     def forget(self, key: Key) -> None:

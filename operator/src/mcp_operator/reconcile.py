@@ -34,6 +34,7 @@ async def reconcile(context: Context, key: Key, *, attempt: int) -> float | None
 def forget(context: Context, key: Key) -> None:
     """Drop everything remembered about a resource that is gone."""
     context.statuses.forget(key)
+    context.patience.forget(key)
     context.verifier.forget(key)
     context.federation.forget(key)
     context.pools.forget(key)

@@ -1,6 +1,7 @@
 """One MCPOptimizer: its config, its server Pods, its sandbox pool, and what all of them report."""
 
 from mcp_optimizer_api.config import UpstreamConfig
+from mcp_optimizer_api.names import optimizer_config_map
 from mcp_optimizer_api.status import ConditionType, Reason
 
 from .cache import controller_uid
@@ -13,11 +14,14 @@ from .desired.rbac import service_account
 from .errors import NamespaceTerminatingError, TerminalError, TransientError
 from .gather import ready_pods, workload
 from .keys_secret import converge_keys, decided
-from .kinds import Manifest, key_of
+from .kinds import CONFIG_MAP, Key, Manifest, key_of
 from .resource import Optimizer, optimizer
 from .soonest import soonest
+from .status.config import NOT_ASKED, config_hash, config_in_force
 from .status.finding import Finding, said
-from .status.optimizer import OptimizerObserved, optimizer_status
+from .status.optimizer import OptimizerObserved, optimizer_status, ready
+from .status.patience import CONFIG_SECONDS, STALL_SECONDS
+from .status.summary import may_pass
 
 
 async def reconcile_optimizer(context: Context, obj: Manifest, *, attempt: int) -> float | None:
@@ -28,11 +32,14 @@ async def reconcile_optimizer(context: Context, obj: Manifest, *, attempt: int) 
     context.collector.follow(opt.key, ready_pods(context.cache, opt.owner))
     if outcome.passing:
         raise outcome.passing
-    status = optimizer_status(_observed(context, opt, upstreams, outcome, pool), now=context.clock())
+    config, lag = _config(context, opt)
+    observed = _observed(context, opt, upstreams, outcome, pool, config)
+    patience = context.patience.left(opt.key, "ready", may_pass(ready(observed), opt.status.conditions), STALL_SECONDS)
+    status = optimizer_status(observed, now=context.clock(), patience=patience)
     rewrite = await context.statuses.write(obj, opt.status, status)
     if outcome.error is not None:
         raise outcome.error
-    return soonest(pool.requeue_after if pool is not None else None, rewrite)
+    return soonest(pool.requeue_after if pool is not None else None, rewrite, patience or None, lag or None)
 
 
 async def _converge(context: Context, opt: Optimizer, upstreams: list[UpstreamConfig], attempt: int) -> tuple[Outcome, PoolReport | None]:
@@ -71,7 +78,7 @@ async def _fill(context: Context, opt: Optimizer, key: bytes, outcome: Outcome, 
 
 
 def _observed(
-    context: Context, opt: Optimizer, upstreams: list[UpstreamConfig], outcome: Outcome, pool: PoolReport | None
+    context: Context, opt: Optimizer, upstreams: list[UpstreamConfig], outcome: Outcome, pool: PoolReport | None, config: Finding
 ) -> OptimizerObserved:
     collected = context.collector.collected(opt.key)
     return OptimizerObserved(
@@ -82,7 +89,31 @@ def _observed(
         metrics=collected.metrics if collected is not None else None,
         sandbox=_sandbox(opt, pool),
         sandboxes=pool.counts if pool is not None else opt.status.sandboxes,
+        config=config,
+        behind=opt.spec.paused and _behind(context, opt, upstreams),
     )
+
+
+def _behind(context: Context, opt: Optimizer, upstreams: list[UpstreamConfig]) -> bool:
+    """Whether the children of a paused MCPOptimizer are other than its spec asks for."""
+    account = context.cache.get(key_of(service_account(opt.owner)))
+    if account is None:
+        return True
+    manifests = optimizer_children(opt.owner, opt.spec, upstreams, context.settings, account_uid=account["metadata"]["uid"])
+    return context.applier.behind(opt.owner, manifests)
+
+
+def _config(context: Context, opt: Optimizer) -> tuple[Finding, float]:
+    """The ConfigInForce condition, and for how many seconds a Pod that lags may still catch up."""
+    before = said(opt.status.conditions, ConditionType.CONFIG_IN_FORCE)
+    collected = context.collector.collected(opt.key)
+    rendered = context.cache.get(Key(CONFIG_MAP.kind, opt.key.namespace, optimizer_config_map(opt.owner.name)))
+    if collected is None or rendered is None:
+        return (before if before is not None and ready_pods(context.cache, opt.owner) else NOT_ASKED), 0.0
+    wanted = config_hash(rendered)
+    lagging = any(found != wanted for found in collected.configs)
+    left = context.patience.left(opt.key, "config", wanted if lagging else None, CONFIG_SECONDS)
+    return config_in_force(wanted, collected.configs, patience=left, before=before), left
 
 
 def _sandbox(opt: Optimizer, pool: PoolReport | None) -> Finding:

@@ -13,7 +13,9 @@ from .kinds import Manifest
 from .resource import Server, server
 from .soonest import soonest
 from .status.finding import Finding, said
-from .status.server import NOT_CHECKED, ServerObserved, endpoint, server_status
+from .status.patience import STALL_SECONDS
+from .status.server import NOT_CHECKED, ServerObserved, endpoint, ready, server_status
+from .status.summary import may_pass
 from .verify import Outcome as Verdict
 from .verify import Verification
 
@@ -22,8 +24,8 @@ async def reconcile_server(context: Context, obj: Manifest, *, attempt: int) -> 
     """Bring one MCPServer closer to what its spec says."""
     srv = server(obj)
     outcome = Outcome()
+    manifests = server_children(srv.owner, srv.spec, context.settings)
     if not srv.spec.paused:
-        manifests = server_children(srv.owner, srv.spec, context.settings)
         scaled = srv.spec.autoscaling.enabled
         replicas = initial_replicas(srv.spec.replicas, srv.spec.autoscaling) if scaled else None
         outcome = await converge(context.applier, srv.owner, manifests, replicas=replicas, attempt=attempt)
@@ -35,11 +37,13 @@ async def reconcile_server(context: Context, obj: Manifest, *, attempt: int) -> 
         workload=None if srv.spec.image is None else workload(context.cache, srv, outcome.failure),
         verified=verified,
         tools=tools,
+        behind=srv.spec.paused and context.applier.behind(srv.owner, manifests),
     )
-    rewrite = await context.statuses.write(obj, srv.status, server_status(observed, now=context.clock()))
+    patience = context.patience.left(srv.key, "ready", may_pass(ready(observed), srv.status.conditions), STALL_SECONDS)
+    rewrite = await context.statuses.write(obj, srv.status, server_status(observed, now=context.clock(), patience=patience))
     if outcome.error is not None:
         raise outcome.error
-    return soonest(recheck, rewrite)
+    return soonest(recheck, rewrite, patience or None)
 
 
 def _verify(context: Context, srv: Server) -> tuple[Finding, Tools | None, float | None]:

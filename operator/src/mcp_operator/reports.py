@@ -155,5 +155,6 @@ def _activity(optimizer: _Optimizer) -> int:
     return sum(stats.calls + stats.tokens.baseline for stats in latest)
 
 
-def _view(stats: ServerStats) -> list[tuple[str, bool, int, str | None]]:
-    return [(upstream.name, upstream.ready, upstream.tools, upstream.error) for upstream in stats.upstreams]
+def _view(stats: ServerStats) -> object:
+    """What a status tells at once when it changes."""
+    return stats.config_hash, [(upstream.name, upstream.ready, upstream.tools, upstream.error) for upstream in stats.upstreams]

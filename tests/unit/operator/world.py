@@ -17,6 +17,7 @@ from mcp_operator.federation import Federation
 from mcp_operator.kinds import BY_NAME, RESOURCES, Key, Manifest
 from mcp_operator.pool_verdict import PoolVerdict
 from mcp_operator.reconcile import reconcile
+from mcp_operator.status.patience import Patience
 from mcp_operator.status.writer import StatusWriter
 from mcp_operator.verifier import Verifier
 from mcp_operator.verify import Verification
@@ -90,6 +91,7 @@ class World:
             keys=KeyMemory(),
             pools=self.pools,
             collector=self.pods,
+            patience=Patience(self.clock),
             clock=self.clock,
         )
         for obj in self.api.objects.values():

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mcp_operator.aggregate import idle
 from mcp_operator.desired.service import service_url
 from mcp_operator.resource import Optimizer
 from mcp_optimizer_api.optimizer import FederatedServer, MCPOptimizerStatus, Metrics, SandboxCounts, ServerTotals
 from mcp_optimizer_api.status import ConditionType, Reason
 
+from .config import NOT_ASKED
 from .finding import Finding, conditions
 from .server import selector
-from .summary import NEEDS_A_HUMAN, paused, summary
+from .summary import BEHIND, NEEDS_A_HUMAN, paused, summary
 from .workload import Workload, availability, isolation, scaling, standing
 
 MAX_SERVERS = 100
@@ -32,23 +34,28 @@ class OptimizerObserved:
     """None: nothing new."""
     sandbox: Finding
     sandboxes: SandboxCounts
+    config: Finding = NOT_ASKED
+    """Whether the server Pods run the present config."""
+    behind: bool = False
+    """Paused, and the children are not as this generation asks for."""
 
 
-def optimizer_status(observed: OptimizerObserved, *, now: float) -> MCPOptimizerStatus:
+def optimizer_status(observed: OptimizerObserved, *, now: float, patience: float = 0.0) -> MCPOptimizerStatus:
     """The whole status."""
     optimizer, workload = observed.optimizer, observed.workload
     findings: dict[ConditionType, Finding] = {
-        **summary(ready(observed)),
+        **summary(ready(observed), patience=patience),
         ConditionType.AVAILABLE: availability(workload),
         ConditionType.SCALING_ACTIVE: scaling(workload),
         ConditionType.SANDBOX_READY: observed.sandbox,
+        ConditionType.CONFIG_IN_FORCE: observed.config,
         ConditionType.NETWORK_ISOLATION: _isolation(observed),
         ConditionType.AUTH_DISABLED: _NO_AUTHENTICATION,
         ConditionType.PAUSED: paused(optimizer.spec.paused),
     }
     totals, servers = _federation(observed)
     return MCPOptimizerStatus(
-        observed_generation=optimizer.generation,
+        observed_generation=optimizer.status.observed_generation if observed.behind else optimizer.generation,
         conditions=conditions(findings, optimizer.status.conditions, generation=optimizer.generation, now=now),
         replicas=workload.count("replicas"),
         ready_replicas=workload.count("readyReplicas"),
@@ -57,8 +64,14 @@ def optimizer_status(observed: OptimizerObserved, *, now: float) -> MCPOptimizer
         totals=totals,
         servers=servers,
         sandboxes=observed.sandboxes,
-        metrics=observed.metrics or optimizer.status.metrics,
+        metrics=_metrics(observed),
     )
+
+
+def _metrics(observed: OptimizerObserved) -> Metrics | None:
+    """Without a Pod that serves nothing is called, whatever was said last."""
+    known = observed.metrics or observed.optimizer.status.metrics
+    return known if known is None or observed.workload.count("readyReplicas") else idle(known)
 
 
 def _isolation(observed: OptimizerObserved) -> Finding:
@@ -83,9 +96,13 @@ def _federation(observed: OptimizerObserved) -> tuple[ServerTotals, list[Federat
 
 def ready(observed: OptimizerObserved) -> Finding:
     """Ready: the endpoint serves as asked for, and code can run unless somebody switched that off. A busy pool is a healthy one."""
+    if observed.behind:
+        return BEHIND
     stand = standing(observed.workload)
     if stand.holds is not True:
         return stand
+    if observed.config.holds is False:
+        return observed.config
     sandbox = observed.sandbox
     off = sandbox.reason is Reason.SANDBOX_DISABLED
     if sandbox.holds is False and not off:

@@ -8,7 +8,7 @@ from mcp_optimizer_api.server import MCPServerStatus, Tools
 from mcp_optimizer_api.status import ConditionType, Reason
 
 from .finding import Finding, conditions
-from .summary import paused, summary
+from .summary import BEHIND, paused, summary
 from .workload import Workload, availability, isolation, scaling, standing
 
 NOT_CHECKED = Finding(None, Reason.NOT_CHECKED, "There is no Pod to check yet.")
@@ -25,12 +25,14 @@ class ServerObserved:
     """What the last MCP handshake said."""
     tools: Tools | None
     """From the last successful check."""
+    behind: bool = False
+    """Paused, and the children are not as this generation asks for."""
 
 
-def server_status(observed: ServerObserved, *, now: float) -> MCPServerStatus:
+def server_status(observed: ServerObserved, *, now: float, patience: float = 0.0) -> MCPServerStatus:
     """The whole status."""
     server, workload = observed.server, observed.workload
-    findings: dict[ConditionType, Finding] = dict(summary(ready(observed)))
+    findings: dict[ConditionType, Finding] = dict(summary(ready(observed), patience=patience))
     if workload is not None:
         findings[ConditionType.AVAILABLE] = availability(workload)
     findings[ConditionType.VERIFIED] = observed.verified
@@ -39,7 +41,7 @@ def server_status(observed: ServerObserved, *, now: float) -> MCPServerStatus:
         findings[ConditionType.NETWORK_ISOLATION] = isolation(workload, "Only server Pods of this namespace and the operator may connect.")
     findings[ConditionType.PAUSED] = paused(server.spec.paused)
     return MCPServerStatus(
-        observed_generation=server.generation,
+        observed_generation=server.status.observed_generation if observed.behind else server.generation,
         conditions=conditions(findings, server.status.conditions, generation=server.generation, now=now),
         replicas=workload.count("replicas") if workload else 0,
         ready_replicas=workload.count("readyReplicas") if workload else 0,
@@ -51,6 +53,8 @@ def server_status(observed: ServerObserved, *, now: float) -> MCPServerStatus:
 
 def ready(observed: ServerObserved) -> Finding:
     """Ready: it runs as asked for, and it really speaks MCP. Wanting credentials is no fault of the server."""
+    if observed.behind:
+        return BEHIND
     stand = standing(observed.workload) if observed.workload is not None else Finding(True, Reason.READY, "")
     if stand.holds is not True:
         return stand
