@@ -42,5 +42,6 @@ class ServerConfig(Document):
     uid: str
     mode: Literal["hybrid", "code_execution", "mcp_only"] = "hybrid"
     search_limit: int = 8
+    search_synonyms: list[list[str]] = Field(default=[])
     upstreams: list[UpstreamConfig] = Field(default=[])
     sandbox: SandboxConfig

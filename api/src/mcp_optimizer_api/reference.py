@@ -56,7 +56,8 @@ def _type(node: Schema) -> str:
     if node.get("x-kubernetes-int-or-string"):
         return "quantity"
     if "items" in node:
-        return f"list of {_type(node['items'])}s"
+        inner = _type(node["items"])
+        return f"list of {inner.replace('list', 'lists', 1) if inner.startswith('list') else inner + 's'}"
     if "additionalProperties" in node:
         return f"map of {_type(node['additionalProperties'])}s"
     return "time" if node.get("format") == "date-time" else str(node["type"])

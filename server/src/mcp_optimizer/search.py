@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from .synonyms import FACTOR, Phrase, Thesaurus, words
 from .text import terms
 
 K1 = 1.4
@@ -19,7 +20,13 @@ NAME_WEIGHT = 3.0
 SERVER_SHARE = 0.6
 """At most this share of the hits comes from one server while others have hits too."""
 
-
+CLAUSES = re.compile(r"[.,;:?!\n]+(?:\s|$)|\b(?:and|then)\b", re.IGNORECASE)
+MAX_CLAUSES = 8
+CLAUSE_DEPTH = 5
+RANK_DAMPING = 3
+REMEMBERED = 512
+REMEMBERED_LENGTH = 200
+"""Characters: longer queries are hardly asked twice in the same words."""
 LIKENESS = 0.3
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 
@@ -65,8 +72,9 @@ class Hit(Generic[T]):
 class Index(Generic[T]):
     """BM25 over a fixed list of tools."""
 
-    def __init__(self, tools: Sequence[T]) -> None:
+    def __init__(self, tools: Sequence[T], synonyms: Thesaurus | None = None) -> None:
         self._tools = tools
+        self._words = words() if synonyms is None else synonyms
         lengths = [sum(tool.weights.values()) for tool in tools]
         average = (sum(lengths) / len(lengths) if lengths else 0.0) or 1.0
         postings: dict[str, list[tuple[int, float]]] = {}
@@ -74,19 +82,80 @@ class Index(Generic[T]):
             norm = K1 * (1 - B + B * lengths[number] / average)
             for term, weight in tool.weights.items():
                 postings.setdefault(term, []).append((number, weight * (K1 + 1) / (weight + norm)))
+        for term, found in postings.items():
+            idf = math.log(1 + (len(tools) - len(found) + 0.5) / (len(found) + 0.5))
+            postings[term] = [(number, idf * weight) for number, weight in found]
         self._postings = postings
-        self._idf = {term: math.log(1 + (len(tools) - len(found) + 0.5) / (len(found) + 0.5)) for term, found in postings.items()}
+        self._expanded: dict[Phrase, Sequence[tuple[int, float]]] = {}
+        self._recent: dict[tuple[str, int], list[Hit[T]]] = {}
 
     def search(self, query: str, limit: int, allow: Callable[[T], bool] | None = None) -> list[Hit[T]]:
         """The best `limit` tools among those that `allow` admits, best first; ties in catalogue order."""
+        key = (query, limit)
+        if allow is None and (known := self._recent.get(key)) is not None:
+            return known
+        hits = _diverse([Hit(self._tools[number], score) for number, score in self._best(query, limit * 4, allow)], limit)
+        if allow is None and len(query) <= REMEMBERED_LENGTH:
+            if len(self._recent) >= REMEMBERED:
+                del self._recent[next(iter(self._recent))]
+            self._recent[key] = hits
+        return hits
+
+    def _best(self, query: str, depth: int, allow: Callable[[T], bool] | None) -> list[tuple[int, float]]:
+        """Numbers of tools and their scores; a query of several clauses asks for each of them, and for the whole."""
+        asked = [clause for clause in map(terms, CLAUSES.split(query)) if len(clause) > 1]
+        if len(asked) < 2:
+            return self._ranked(terms(query), depth, allow)
+        whole = self._ranked([term for clause in asked for term in clause], depth, allow)
+        return fuse([whole, whole, *(self._ranked(clause, CLAUSE_DEPTH, allow) for clause in asked[:MAX_CLAUSES])])[:depth]
+
+    def _ranked(self, query: Sequence[str], depth: int, allow: Callable[[T], bool] | None) -> list[tuple[int, float]]:
         scores: dict[int, float] = {}
-        for term in set(terms(query)):
-            idf = self._idf.get(term, 0.0)
-            for number, weight in self._postings.get(term, ()):
-                scores[number] = scores.get(number, 0.0) + idf * weight
-        admitted = ((score, -number) for number, score in scores.items() if allow is None or allow(self._tools[number]))
-        best = heapq.nlargest(limit * 4, admitted)
-        return _diverse([Hit(self._tools[-number], score) for score, number in best], limit)
+        for phrase in self._phrases(query):
+            for number, weight in self._found(phrase):
+                scores[number] = scores.get(number, 0.0) + weight
+        found = scores.items() if allow is None else [pair for pair in scores.items() if allow(self._tools[pair[0]])]
+        return heapq.nsmallest(depth, found, key=lambda pair: (-pair[1], pair[0]))
+
+    def _phrases(self, query: Sequence[str]) -> set[Phrase]:
+        """Each term, and each run of terms that has synonyms."""
+        phrases = {(term,) for term in query}
+        for length in range(2, self._words.longest + 1):
+            runs = zip(*(query[start:] for start in range(length)), strict=False)
+            phrases.update(run for run in runs if run in self._words.related)
+        return phrases
+
+    def _found(self, phrase: Phrase) -> Sequence[tuple[int, float]]:
+        """What the phrase and its synonyms score for each tool that has one of them; worked out when first asked for."""
+        related = self._words.related.get(phrase, ())
+        if not related:
+            return self._postings.get(phrase[0], ())
+        known = self._expanded.get(phrase)
+        if known is None:
+            scores = dict(self._postings.get(phrase[0], ())) if len(phrase) == 1 else {}
+            factor = FACTOR if len(phrase) == 1 else 1.0  # a phrase says more than its words, which are looked for besides
+            for other in related:
+                for number, weight in self._having(other):
+                    scores[number] = max(scores.get(number, 0.0), factor * weight)
+            known = self._expanded[phrase] = tuple(scores.items())
+        return known
+
+    def _having(self, phrase: Phrase) -> Iterable[tuple[int, float]]:
+        """Tools with all terms of the phrase, and what they score on average."""
+        if len(phrase) == 1:
+            return self._postings.get(phrase[0], ())
+        parts = [dict(self._postings.get(term, ())) for term in phrase]
+        common = parts[0].keys() & set.intersection(*(set(part) for part in parts[1:]))
+        return [(number, sum(part[number] for part in parts) / len(parts)) for number in sorted(common)]
+
+
+def fuse(rankings: Iterable[Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:
+    """Reciprocal rank fusion: what stands high in any ranking stands high in the result; scores of different kinds never meet."""
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, (number, _) in enumerate(ranking, 1):
+            scores[number] = scores.get(number, 0.0) + 1 / (RANK_DAMPING + rank)
+    return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _diverse(hits: list[Hit[T]], limit: int) -> list[Hit[T]]:

@@ -11,6 +11,7 @@ from mcp.shared.inbound import x_mcp_header_map
 from mcp_optimizer_api.config import ServerConfig
 
 from .search import Index, NearestNames, term_weights
+from .synonyms import words
 from .upstream.upstream import Offer, Upstream
 from .validation import Validate, compile_validator
 
@@ -103,6 +104,6 @@ def compile_snapshot(config: ServerConfig, config_hash: str, offers: Sequence[tu
         config_hash=config_hash,
         servers=tuple((upstream, offer) for upstream, offer in offers),
         tools={tool.id: tool for tool in tools},
-        index=Index(tools),
+        index=Index(tools, words(config.search_synonyms)),
         direct_bytes=sum(tool.direct_bytes + 1 for tool in tools) + len('{"tools":[]}'),
     )

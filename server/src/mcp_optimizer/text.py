@@ -7,69 +7,18 @@ from functools import lru_cache
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "can",
-        "do",
-        "for",
-        "from",
-        "has",
-        "have",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "me",
-        "my",
-        "of",
-        "on",
-        "or",
-        "our",
-        "so",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "this",
-        "those",
-        "to",
-        "use",
-        "used",
-        "uses",
-        "using",
-        "want",
-        "was",
-        "we",
-        "what",
-        "when",
-        "where",
-        "which",
-        "will",
-        "with",
-        "you",
-        "your",
-    ]
+    "a an and are as at be been but by can did do does for from had has have he her here him his how i if in into is it its just me my of on or our"
+    " please she so some somebody someone something that the their them then there these they this those to up us use used uses using want was we"
+    " were what when where which will with would you your".split()
 )
 _VOWEL = re.compile(r"[aeiouy]")
 
 
 def terms(text: str) -> list[str]:
     """Words of `text`: NFKC, split at camelCase and digits, lower case, without stop words, lightly stemmed."""
-    spaced = _BOUNDARY.sub(" ", unicodedata.normalize("NFKC", text))
-    words = (word.lower() for word in _WORD.findall(spaced))
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    words = _WORD.findall(_BOUNDARY.sub(" ", text).lower())
     return [stem(word) for word in words if word not in _STOP]
 
 

@@ -29,6 +29,7 @@ OPTIMIZERS: dict[str, Spec | None] = {
         }
     },
     "every mode": {"mode": "code_execution"},
+    "synonyms of words and phrases": {"search": {"synonyms": [["ticket", "support case", "Vorgang"], ["GmbH & Co. KG", "company"]]}},
     "gVisor": {"sandbox": {"runtimeClassName": "gvisor", "image": "registry.example.com:5000/team/sandbox:1.2"}},
     "every upper bound": {"replicas": 1000, "search": {"limit": 50}, "sandbox": {"timeoutSeconds": 3600, "pool": {"max": 1000}}},
 }

@@ -34,6 +34,17 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "a fraction of a replica": ({"replicas": 1.5}, "spec.replicas", "must be of type integer"),
     "an unknown mode": ({"mode": "fast"}, "spec.mode", '"hybrid", "code_execution", "mcp_only"'),
     "no hits at all": ({"search": {"limit": 0}}, "spec.search.limit", "greater than or equal to 1"),
+    "a synonym of nothing": ({"search": {"synonyms": [["ticket"]]}}, "spec.search.synonyms[0]", "at least 2 items"),
+    "a synonym without a letter": (
+        {"search": {"synonyms": [["ticket", " - "]]}},
+        "spec.search.synonyms[0][1]",
+        "must be a word or a phrase",
+    ),
+    "more synonyms than anybody reads": (
+        {"search": {"synonyms": [["a1", "b1"]] * 101}},
+        "spec.search.synonyms",
+        "at most 100 items",
+    ),
     "a pool with its bounds swapped": ({"sandbox": {"pool": {"min": 5, "max": 4}}}, "spec.sandbox.pool.min", "raise pool.max"),
     "a pool above the default maximum": ({"sandbox": {"pool": {"min": 21}}}, "spec.sandbox.pool.min", "lower pool.min"),
     "a pool without a warm Pod": ({"sandbox": {"pool": {"min": 0}}}, "spec.sandbox.pool.min", "write max: 0 to switch execute_code off"),

@@ -120,6 +120,11 @@ def test_a_thousand_servers_fit_into_one_config_map() -> None:
     assert len(ServerConfig.model_validate_json(document).upstreams) == 1000
 
 
+def test_the_config_carries_the_synonyms_of_the_catalogue() -> None:
+    document = one(of_optimizer(search={"synonyms": [["ticket", "Vorgang"]]}), "ConfigMap")["data"][CONFIG_KEY]
+    assert ServerConfig.model_validate_json(document).search_synonyms == [["ticket", "Vorgang"]]
+
+
 def test_the_config_says_where_each_server_is() -> None:
     image = MCPServerSpec.model_validate({"image": "i:1", "path": "/tools/mcp", "timeoutSeconds": 7})
     remote = MCPServerSpec.model_validate({"remote": {"url": "https://example.com/mcp"}})

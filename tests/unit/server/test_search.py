@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mcp_optimizer.search import Index, NearestNames, term_weights
+from mcp_optimizer import search
+from mcp_optimizer.search import Index, NearestNames, fuse, term_weights
+from mcp_optimizer.synonyms import words
 from mcp_optimizer.text import stem, terms
 
 
@@ -115,3 +117,55 @@ def test_a_misspelt_identifier_finds_its_look_alikes() -> None:
     assert names.nearest("get_forecast")[0] == "weather.get_forecast"
     assert names.nearest("zzzzqqqq") == []
     assert names.nearest("") == []
+
+
+def test_a_query_finds_what_the_definition_calls_otherwise() -> None:
+    assert set(ids("a defect", 2)) == {"github.list_issues", "github.create_issue"}
+    assert ids("appointment tomorrow")[0] == "calendar.createEvent"
+
+
+def test_a_word_itself_counts_more_than_its_synonym() -> None:
+    tools = [Entry("s", "purchase", "make a purchase"), Entry("s", "order", "make an order")]
+    assert [hit.tool.name for hit in Index(tools).search("order", 2)] == ["order", "purchase"]
+
+
+def test_a_catalogue_has_synonyms_of_its_own_words_and_phrases_alike() -> None:
+    tools = [Entry("s", "open_vorgang", "Open a Vorgang"), Entry("s", "list_cars", "List cars")]
+    assert Index(tools).search("support docket", 3) == []
+    own = words([["Vorgang", "docket"], ["rolling stock", "cars"]])
+    assert [hit.tool.name for hit in Index(tools, own).search("dockets", 3)] == ["open_vorgang"]
+    assert [hit.tool.name for hit in Index(tools, own).search("where is our rolling stock", 3)] == ["list_cars"]
+    assert [hit.tool.name for hit in Index(tools, own).search("rolling", 3)] == []
+
+
+def test_a_phrase_is_found_only_where_all_its_words_are() -> None:
+    tools = [Entry("s", "a", "request time off"), Entry("s", "b", "switch off"), Entry("s", "c", "time of day")]
+    assert [hit.tool.name for hit in Index(tools).search("vacation", 3)] == ["a"]
+
+
+def test_each_step_of_a_long_query_finds_its_tool_among_the_first() -> None:
+    task = "Merge the pull request of Ana, get the forecast for Oslo and create an event with her on Monday."
+    assert set(ids(task, 4)) >= {"github.merge_pull_request", "weather.get_forecast", "calendar.createEvent"}
+
+
+def test_the_filter_holds_for_every_step_and_for_queries_asked_before() -> None:
+    index = Index(TOOLS)
+    task = "merge the pull request, then list the issues"
+    assert index.search(task, 3) and index.search("merge pull request", 3)
+    assert index.search("merge pull request", 3, allow=lambda tool: False) == []
+    assert {hit.tool.name for hit in index.search(task, 3, allow=lambda tool: tool.name == "list_issues")} == {"list_issues"}
+
+
+def test_the_queries_that_are_remembered_are_bounded() -> None:
+    index = Index(TOOLS)
+    for number in range(search.REMEMBERED + 100):
+        index.search(f"issue number {number}", 3)
+    index.search("issue " * 100, 3)
+    assert len(index._recent) == search.REMEMBERED
+    assert all(len(query) <= search.REMEMBERED_LENGTH for query, _ in index._recent)
+    assert len(index._expanded) < 50
+
+
+def test_two_rankings_meet_by_rank_and_not_by_score() -> None:
+    assert [number for number, _ in fuse([[(1, 900.0), (2, 1.0)], [(2, 0.9), (3, 0.8)]])] == [2, 1, 3]
+    assert fuse([[], []]) == []

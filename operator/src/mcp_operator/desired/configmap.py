@@ -35,6 +35,7 @@ def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[Upst
         uid=owner.uid,
         mode=spec.mode,
         search_limit=spec.search.limit,
+        search_synonyms=spec.search.synonyms,
         upstreams=sorted(upstreams, key=lambda upstream: upstream.name),
         sandbox=_sandbox(owner, spec),
     )
