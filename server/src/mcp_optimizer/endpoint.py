@@ -13,6 +13,7 @@ from .lane import OnOutput, SandboxLane
 from .naming import entry_id, split_id, with_entry_uris
 from .paging import Entry, page
 from .results import Result, failure_result, once, text_result, unchanged
+from .rounds import StateRefused
 from .routes import route
 from .snapshot import Snapshot
 from .telemetry import Telemetry
@@ -88,7 +89,7 @@ class Endpoint:
             return result
         except CallFailure as failure:
             outcome = str(failure.code)
-            if failure.rpc is not None and failure.rpc.code in FOR_PROGRAMS:
+            if isinstance(failure, StateRefused) or (failure.rpc is not None and failure.rpc.code in FOR_PROGRAMS):
                 raise
             return failure_result(failure)
         except UnknownTool:

@@ -27,6 +27,10 @@ FEATURE_OF: Final = {"elicitation/create": "elicitation", "sampling/createMessag
 Result = dict[str, Any]
 
 
+class StateRefused(CallFailure):
+    """What the client brought back belongs to no call that it may continue: its program has to know, a model could do nothing about it."""
+
+
 class Rounds:
     """Opens what clients bring back, and seals what servers want back."""
 
@@ -34,7 +38,7 @@ class Rounds:
         self._sealer = sealer
 
     def opened(self, context: CallContext, server: str, operation: str, subject: str, arguments: Any) -> CallContext:
-        """The context with the server's own state in place of the sealed one. Raises `CallFailure` when it belongs to another call."""
+        """The context with the server's own state in place of the sealed one. Raises `StateRefused` when it belongs to another call."""
         if context.request_state is None:
             return context
         try:
@@ -89,6 +93,6 @@ def _binding(server: str, operation: str, subject: str, arguments: Any) -> bytes
     return hashlib.sha256(text).digest()[:_DIGEST]
 
 
-def _refused(why: str) -> CallFailure:
+def _refused(why: str) -> StateRefused:
     message = f"requestState {why}"
-    return CallFailure(BAD_REQUEST, message, RpcError(INVALID_PARAMS, message))
+    return StateRefused(BAD_REQUEST, message, RpcError(INVALID_PARAMS, message))

@@ -11,6 +11,7 @@ from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.offers import features
 
+from .catalogues import COMPLETE
 from .client import Context, route_of
 
 
@@ -19,6 +20,7 @@ def add_capabilities(server: Server[Any], invoker: Invoker) -> None:
 
     async def discover(ctx: Context, params: RequestParams) -> dict[str, Any]:
         return {
+            **COMPLETE,
             "supportedVersions": list(MODERN_PROTOCOL_VERSIONS),
             "capabilities": _capabilities(invoker, route_of(ctx), modern=True),
         }
