@@ -7,9 +7,11 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx2
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples" / "servers"
@@ -36,19 +38,21 @@ async def example_servers() -> AsyncIterator[dict[str, str]]:
     async with contextlib.AsyncExitStack() as stack:
         port = free_port()
         environment = {"PYTHONPATH": str(EXAMPLES / "acme"), "PORT": str(port), "HOST": "127.0.0.1"}
-        await stack.enter_async_context(_running([sys.executable, "-m", "acme"], environment, port))
+        await stack.enter_async_context(running([sys.executable, "-m", "acme"], environment, port))
         urls = {"acme": f"http://127.0.0.1:{port}/mcp"}
         script = EXAMPLES / "everything" / "node_modules" / "@modelcontextprotocol" / "server-everything" / "dist" / "index.js"
         if script.exists():
             port = free_port()
-            await stack.enter_async_context(_running(["node", str(script), "streamableHttp"], {"PORT": str(port)}, port))
+            await stack.enter_async_context(running(["node", str(script), "streamableHttp"], {"PORT": str(port)}, port))
             urls["everything"] = f"http://127.0.0.1:{port}/mcp"
         yield urls
 
 
 @contextlib.asynccontextmanager
-async def optimizer(upstreams: Mapping[str, str], *, mode: str = "hybrid") -> AsyncIterator[Server]:
-    """The server as it runs in its Pod, but for the cluster."""
+async def optimizer(
+    upstreams: Mapping[str, str], *, mode: str = "hybrid", prefix: Sequence[str] = (), extra: Mapping[str, str] | None = None
+) -> AsyncIterator[Server]:
+    """The server as it runs in its Pod, but for the cluster. `prefix` starts the command line, `extra` joins the environment."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.json"
         write_config(config, upstreams, mode)
@@ -59,9 +63,22 @@ async def optimizer(upstreams: Mapping[str, str], *, mode: str = "hybrid") -> As
             "MCP_PORT": str(mcp),
             "MCP_MANAGEMENT_PORT": str(management),
             "MCP_DRAIN_SECONDS": "0",
+            **(extra or {}),
         }
-        async with _running([sys.executable, "-m", "mcp_optimizer"], environment, mcp) as pid:
+        async with running([*prefix, sys.executable, "-m", "mcp_optimizer"], environment, mcp) as pid:
             yield Server(f"http://127.0.0.1:{mcp}/mcp", f"http://127.0.0.1:{management}", config, pid)
+
+
+async def settled(url: str, tools: int) -> None:
+    """Wait until the catalogues of all servers, `tools` in all, are in force. `url` is that of the management port."""
+    async with httpx2.AsyncClient() as http:
+        for _ in range(600):
+            # Not /stats: it counts what the servers offered, a moment before that is compiled and in force.
+            lines = (await http.get(f"{url}/metrics")).text.splitlines()
+            if f"mcp_optimizer_tools {tools:.1f}" in lines:
+                return
+            await asyncio.sleep(0.1)
+    raise SystemExit("the optimizer never saw all tools")
 
 
 def write_config(path: Path, upstreams: Mapping[str, str], mode: str) -> None:
@@ -80,7 +97,8 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def _running(command: list[str], environment: Mapping[str, str], port: int) -> AsyncIterator[int]:
+async def running(command: list[str], environment: Mapping[str, str], port: int) -> AsyncIterator[int]:
+    """The pid of the command, as long as it is wanted; it listens on `port` by then."""
     process = await asyncio.create_subprocess_exec(
         *command, env={"PATH": os.environ["PATH"], **environment}, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )

@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from scripts.stack.tokens import count_tokens
 
 from bench.acme_queries import QUERIES
-from bench.children import example_servers, optimizer
+from bench.children import example_servers, optimizer, settled
 
 TOKENIZER = "cl100k_base"
 
@@ -94,17 +94,6 @@ def counter() -> Callable[[Any], int]:
     if count_tokens("")[1] != TOKENIZER:
         raise SystemExit(f"the vocabulary of {TOKENIZER} is missing: run make venv")
     return lambda value: count_tokens(json.dumps(value, separators=(",", ":"), ensure_ascii=False))[0]
-
-
-async def settled(url: str, tools: int) -> None:
-    """Wait until the optimizer has read every catalogue."""
-    async with httpx2.AsyncClient() as http:
-        for _ in range(600):
-            stats = (await http.get(f"{url}/stats")).json()
-            if sum(upstream["tools"] for upstream in stats["upstreams"]) == tools:
-                return
-            await asyncio.sleep(0.1)
-    raise SystemExit("the optimizer never saw all tools")
 
 
 async def main() -> None:
