@@ -7,12 +7,48 @@ from pydantic import Field
 from .base import Document
 
 
+class BreakerConfig(Document):
+    """When calls to a failing server are refused at once."""
+
+    enabled: bool = True
+    consecutive_failures: int = 5
+    failure_percent: int = 50
+    open_seconds: int = 10
+
+
+class RetriesConfig(Document):
+    """Which calls are sent a second time."""
+
+    when: Literal["never", "connect-failure", "idempotent"] = "idempotent"
+    budget_percent: int = 10
+
+
 class UpstreamConfig(Document):
     """One federated MCPServer."""
 
     name: str
     url: str
     timeout_seconds: int = 30
+    connect_seconds: int = 5
+    max_concurrent: int = 256
+    queue_seconds: int = 1
+    breaker: BreakerConfig | None = None
+    """None: the defaults, so that a thousand servers fit into one document."""
+    retries: RetriesConfig | None = None
+
+
+class LimitsConfig(Document):
+    """What clients may ask of one process at once."""
+
+    max_request_bytes: int = 4 * 1024 * 1024
+    max_reply_bytes: int = 16 * 1024 * 1024
+    max_in_flight: int = 2048
+    max_in_flight_per_client: int | None = None
+    max_streams: int = 1024
+    queue_max: int = 2048
+    queue_seconds: int = 5
+    slow_client_seconds: int = 30
+    message_memory_bytes: int = 48 * 1024 * 1024
 
 
 class SandboxConfig(Document):
@@ -45,3 +81,4 @@ class ServerConfig(Document):
     search_synonyms: list[list[str]] = Field(default=[])
     upstreams: list[UpstreamConfig] = Field(default=[])
     sandbox: SandboxConfig
+    limits: LimitsConfig = LimitsConfig()

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from .base import Resource
 from .cel import PATTERN_MESSAGE, rule, rules
+from .limits import Limits
 from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, Image, LabelSelector, LocalReference, ObjectName, Quantity, Resources
 from .status import Condition
 
@@ -130,6 +131,7 @@ class MCPOptimizerSpec(Resource):
     )
     search: Search = Field(default=Search(), description="How tools are found.")
     sandbox: Sandbox = Field(default=Sandbox(), description="Where execute_code runs.")
+    limits: Limits = Field(default=Limits(), description="What clients may ask of one server replica at once.")
     resources: Resources | None = Field(
         default=None, description="Of the server container. Default: 100m CPU and 128Mi requested, 512Mi limit."
     )

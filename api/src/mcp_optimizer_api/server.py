@@ -8,6 +8,7 @@ from .base import Resource
 from .cel import DEFAULT_IN_CODE, PATTERN_MESSAGE, rule, rules
 from .names import MCP_PATH
 from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, EnvVar, Image, LocalReference, Resources
+from .resilience import Resilience
 from .status import Condition
 
 
@@ -81,6 +82,7 @@ class MCPServerSpec(Resource):
         default=Autoscaling(), description="Horizontal autoscaling of the Pods.", json_schema_extra={DEFAULT_IN_CODE: True}
     )
     timeout_seconds: int = Field(default=30, ge=1, le=3600, description="How long one tool call may take.")
+    resilience: Resilience = Field(default=Resilience(), description="How much trouble this server may cause.")
     paused: bool = Field(default=False, description="Leave the children as they are until false again.")
 
 

@@ -30,6 +30,14 @@ class UpstreamStats(Document):
     tools: int = 0
     catalogue_hash: str = ""
     error: str | None = None
+    breaker: Literal["closed", "half-open", "open"] = "closed"
+    """`open`: calls are refused because the server fails; `error` says how."""
+    in_flight: int = 0
+    retries: int = 0
+    refused_open: int = 0
+    """Calls refused at once because the breaker was open."""
+    refused_full: int = 0
+    """Calls refused because `max_concurrent` were in flight and no place came free."""
 
 
 class TokenStats(Document):

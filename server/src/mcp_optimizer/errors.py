@@ -34,3 +34,14 @@ class CallFailure(Exception):
     def envelope(self) -> dict[str, object]:
         """What the model reads."""
         return {"code": self.code, "message": self.message}
+
+
+class ServerFault(CallFailure):
+    """A failure that speaks of the server, not of the call: it cannot be reached, does not answer in time, or answers no MCP.
+
+    `nothing_sent`: it failed before a byte of the request left, so repeating it runs nothing twice.
+    """
+
+    def __init__(self, code: int, message: str, *, nothing_sent: bool = False) -> None:
+        super().__init__(code, message)
+        self.nothing_sent = nothing_sent

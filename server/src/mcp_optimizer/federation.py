@@ -11,12 +11,13 @@ from typing import Any
 
 import aiohttp
 
-from mcp_optimizer_api.config import ServerConfig, UpstreamConfig
+from mcp_optimizer_api.config import LimitsConfig, ServerConfig, UpstreamConfig
 from mcp_optimizer_api.stats import UpstreamStats
 
+from .ration import Ration
 from .snapshot import Snapshot, ToolCache, compile_snapshot
 from .upstream.upstream import Upstream
-from .upstream.wire import Wire
+from .upstream.wire import Bounds, Wire
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ class Federation:
 
     def __init__(self, on_snapshot: OnSnapshot = lambda snapshot: None) -> None:
         self.snapshot: Snapshot | None = None
+        self.memory = Ration(LimitsConfig().message_memory_bytes)
+        self.bounds = Bounds()
         self._on_snapshot = on_snapshot
         self._upstreams: dict[str, Upstream] = {}
         self._cache = ToolCache()
@@ -59,6 +62,8 @@ class Federation:
 
     async def apply(self, config: ServerConfig, document: bytes) -> None:
         """Put a configuration in force. Servers whose name and URL stay keep their connection, session and catalogue."""
+        self.memory.resize(config.limits.message_memory_bytes)
+        self.bounds.max_reply = config.limits.max_reply_bytes
         async with self._compiling:
             gone = self._replace(config.upstreams, with_extras=config.mode == "mcp_only")
             await self._compile(config, hashlib.sha256(document).hexdigest())
@@ -89,12 +94,11 @@ class Federation:
         for config in wanted:
             kept = before.get(config.name)
             if kept is not None and kept.config.url == config.url:
-                kept.config = config
+                kept.configure(config)
                 kept.show_extras(with_extras)
-                kept.nudge()
                 self._upstreams[config.name] = before.pop(config.name)
                 continue
-            upstream = Upstream(config, Wire(self._session), self._changed.set)
+            upstream = Upstream(config, Wire(self._session, self.memory, self.bounds), self._changed.set)
             upstream.show_extras(with_extras)
             self._upstreams[config.name] = upstream
             upstream.start()

@@ -9,6 +9,7 @@ from .context import CallContext
 from .errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
 from .federation import Federation
 from .keys import Keys
+from .ration import Ration
 from .rounds import Rounds
 from .seal import Sealer
 from .snapshot import Snapshot, Tool
@@ -33,6 +34,11 @@ class Invoker:
             raise CallFailure(UNAVAILABLE, "no configuration yet: try again in a moment")
         return snapshot
 
+    @property
+    def memory(self) -> Ration:
+        """What large messages of all requests share."""
+        return self._federation.memory
+
     async def invoke(self, tool_id: str, arguments: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """The tool's result as its server sent it. Raises `CallFailure`; nothing is sent unless identifier and arguments are right.
 
@@ -41,19 +47,31 @@ class Invoker:
         tool = resolve(self.snapshot(), tool_id)
         tool.validate(arguments)
         headers = mcp_param_headers(tool.header_map, arguments) if tool.header_map else None
-        return await self.ask(tool.upstream, "tools/call", tool.name, {"name": tool.name, "arguments": arguments}, headers, context)
+        params = {"name": tool.name, "arguments": arguments}
+        return await self.ask(tool.upstream, "tools/call", tool.name, params, headers, context, repeatable=tool.repeatable)
 
     async def ask(
-        self, upstream: Upstream, method: str, subject: str, params: dict[str, Any], headers: dict[str, str] | None, context: CallContext
+        self,
+        upstream: Upstream,
+        method: str,
+        subject: str,
+        params: dict[str, Any],
+        headers: dict[str, str] | None,
+        context: CallContext,
+        *,
+        repeatable: bool = False,
     ) -> dict[str, Any]:
-        """The result of one request to a server. `subject` names what the request is about. Raises `CallFailure`."""
+        """The result of one request to a server. `subject` names what the request is about. Raises `CallFailure`.
+
+        `repeatable`: the tool says that twice is as good as once. Whatever is no call of a tool only reads.
+        """
         started = time.perf_counter()
         outcome = "cancelled"
         bound = (upstream.name, method, subject, params.get("arguments"))
         try:
             if context.request_state is not None:
                 context = self._rounds.opened(context, *bound)
-            result = await upstream.ask(method, params, subject, headers, context)
+            result = await upstream.ask(method, params, subject, headers, context, repeatable=repeatable or method != "tools/call")
             if result.get("resultType") == "input_required":
                 result = self._rounds.sealed(result, context, *bound)
             outcome = "tool_error" if result.get("isError") is True else "ok"

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from mcp_optimizer_api.names import MANAGEMENT_PORT, MCP_PORT
 
+ENDING_SECONDS = 5
+"""Of the grace period, for closing what the process holds."""
+
 
 class SettingsError(Exception):
     """An environment variable is missing or wrong; the message names it and the fix."""
@@ -30,7 +33,7 @@ class Settings:
     drain_seconds: float = 5.0
     """How long the listener stays open after SIGTERM: endpoints of a Service take a moment to forget a Pod."""
     finish_seconds: int = 45
-    """How long requests in flight may take after that. All of it fits into the Pod's grace period, or the kubelet would cut the end short."""
+    """How long requests in flight may take after that: what the grace period leaves, or the kubelet would cut the end short."""
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -43,6 +46,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"LOG_LEVEL is {level!r}: set it to DEBUG, INFO, WARNING or ERROR")
     key_file = environ.get("MCP_SANDBOX_KEY_FILE")
+    drain = _seconds(environ, "MCP_DRAIN_SECONDS", 5.0, 300)
+    grace = _seconds(environ, "MCP_GRACE_SECONDS", 55.0, 7200)
+    if grace < drain + ENDING_SECONDS:
+        raise SettingsError(f"MCP_GRACE_SECONDS is {grace:g}: set it to {drain + ENDING_SECONDS:g} or more, or lower MCP_DRAIN_SECONDS")
     return Settings(
         config=config,
         pod=environ.get("POD_NAME", ""),
@@ -53,7 +60,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         management_port=_port(environ, "MCP_MANAGEMENT_PORT", MANAGEMENT_PORT),
         sandbox_key_file=Path(key_file) if key_file else None,
         log_level=level,
-        drain_seconds=_seconds(environ, "MCP_DRAIN_SECONDS", 5.0),
+        drain_seconds=drain,
+        finish_seconds=int(grace - drain - ENDING_SECONDS) or 1,
     )
 
 
@@ -72,12 +80,12 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(environ: Mapping[str, str], name: str, default: float, most: int) -> float:
     text = environ.get(name, str(default))
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= 300:
-        raise SettingsError(f"{name} is {text!r}: set it to a number of seconds from 0 to 300")
+    if not 0 <= value <= most:
+        raise SettingsError(f"{name} is {text!r}: set it to a number of seconds from 0 to {most}")
     return value

@@ -47,6 +47,12 @@ class Tool:
         return compile_validator(self.definition["inputSchema"])
 
     @cached_property
+    def repeatable(self) -> bool:
+        """Whether it says that calling it twice is as good as once."""
+        hints = self.definition.get("annotations")
+        return isinstance(hints, dict) and (hints.get("readOnlyHint") is True or hints.get("idempotentHint") is True)
+
+    @cached_property
     def header_map(self) -> dict[tuple[str, ...], str]:
         """Arguments that a modern server wants mirrored in HTTP headers."""
         return x_mcp_header_map(self.definition["inputSchema"])

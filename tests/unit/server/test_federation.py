@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from mcp_operator.desired import pod
+from mcp_operator.desired.grace import grace_seconds
 from mcp_optimizer import federation
 from mcp_optimizer.federation import Federation
-from mcp_optimizer.settings import Settings
+from mcp_optimizer.settings import from_environment
 from mcp_optimizer.snapshot import Snapshot, compile_snapshot
-from mcp_optimizer_api.config import SandboxConfig, ServerConfig
+from mcp_optimizer_api.config import SandboxConfig, ServerConfig, UpstreamConfig
 
 
 async def test_a_snapshot_that_cannot_be_compiled_keeps_no_later_one_from_coming(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +38,27 @@ async def test_a_snapshot_that_cannot_be_compiled_keeps_no_later_one_from_coming
         await servers.close()
 
 
-def test_the_drain_fits_into_the_grace_period_of_the_pod() -> None:
-    settings = Settings(config="file:x")
-    assert pod.DRAIN_SECONDS + settings.drain_seconds + settings.finish_seconds <= pod.GRACE_SECONDS - 5
+@pytest.mark.parametrize(("seconds", "grace"), [(30, 60), (31, 60), (41, 120), (300, 600), (3600, 3720)])
+def test_the_longest_call_fits_into_the_grace_period_of_the_pod(seconds: int, grace: int) -> None:
+    upstreams = [UpstreamConfig(name="a", url="http://a/mcp", timeout_seconds=seconds)]
+    config = ServerConfig(namespace="n", name="x", uid="u", upstreams=upstreams, sandbox=SandboxConfig(enabled=True))
+    assert grace_seconds(config) == grace
+    settings = from_environment({"MCP_CONFIG": "file:x", "MCP_GRACE_SECONDS": str(grace - pod.DRAIN_SECONDS)})
+    assert settings.finish_seconds >= seconds + config.limits.queue_seconds
+    assert pod.DRAIN_SECONDS + settings.drain_seconds + settings.finish_seconds <= grace - 5
+
+
+def test_a_change_of_a_timeout_within_a_step_restarts_no_server_pod() -> None:
+    graces = {
+        grace_seconds(
+            ServerConfig(
+                namespace="n",
+                name="x",
+                uid="u",
+                upstreams=[UpstreamConfig(name="a", url="u", timeout_seconds=seconds)],
+                sandbox=SandboxConfig(enabled=False),
+            )
+        )
+        for seconds in range(1, 41)
+    }
+    assert graces == {60}

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mcp_optimizer.sandbox.ration import Portion, Ration
+from mcp_optimizer.ration import Portion, Ration
 
 
 async def taking(ration: Ration, count: int) -> "asyncio.Task[None]":

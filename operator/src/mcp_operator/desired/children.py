@@ -11,6 +11,7 @@ from mcp_optimizer_api.server import MCPServerSpec
 from .child import Owner
 from .configmap import config_map, render_config
 from .deployment import optimizer_deployment, server_deployment
+from .grace import grace_seconds
 from .hpa import hpa
 from .networkpolicy import sandbox_isolation, server_policy, upstream_policy
 from .pdb import pdb
@@ -25,11 +26,12 @@ def optimizer_children(
 
     `account_uid` is the UID of the server Pods' live ServiceAccount, which therefore has to be applied first.
     """
+    config = render_config(owner, spec, upstreams)
     children = [
         service_account(owner),
         role(owner),
         role_binding(owner),
-        config_map(owner, render_config(owner, spec, upstreams)),
+        config_map(owner, config),
         sandbox_isolation(owner),
     ]
     if spec.network_policy.enabled:
@@ -37,7 +39,7 @@ def optimizer_children(
     children += [service(owner, sticky=False), pdb(owner)]
     if spec.autoscaling.enabled:
         children.append(hpa(owner, spec.autoscaling))
-    children.append(optimizer_deployment(owner, spec, settings, account_uid))
+    children.append(optimizer_deployment(owner, spec, settings, account_uid, grace_seconds(config)))
     return children
 
 

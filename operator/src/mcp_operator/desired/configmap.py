@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from decimal import ROUND_FLOOR
+from typing import Final
 
 from mcp_operator.kinds import CONFIG_MAP, Manifest
-from mcp_optimizer_api.config import SandboxConfig, ServerConfig, UpstreamConfig
+from mcp_optimizer_api.config import BreakerConfig, LimitsConfig, RetriesConfig, SandboxConfig, ServerConfig, UpstreamConfig
 from mcp_optimizer_api.names import (
     COMPONENT_LABEL,
     COMPONENT_SANDBOX,
@@ -17,14 +18,31 @@ from mcp_optimizer_api.server import MCPServerSpec
 
 from .child import Owner, child
 from .code_switch import why_code_is_off
+from .pod import DEFAULT_RESOURCES
 from .quantity import number
 from .service import service_url
+
+PROGRAM_BYTES: Final = 128 * 1024 * 1024
+"""What the server itself and its small requests take."""
+MEMORY_PER_MESSAGE_BYTE: Final = 8
+LEAST_MESSAGE_MEMORY: Final = 4 * 1024 * 1024
 
 
 def upstream(owner: Owner, spec: MCPServerSpec) -> UpstreamConfig:
     """How server Pods reach one MCPServer."""
     url = spec.remote.url if spec.remote is not None else service_url(owner, spec.path)
-    return UpstreamConfig(name=owner.name, url=url, timeout_seconds=spec.timeout_seconds)
+    own = spec.resilience
+    breaker, retries = BreakerConfig(**own.breaker.model_dump()), RetriesConfig(**own.retries.model_dump())
+    return UpstreamConfig(
+        name=owner.name,
+        url=url,
+        timeout_seconds=spec.timeout_seconds,
+        connect_seconds=own.connect_seconds,
+        max_concurrent=own.max_concurrent,
+        queue_seconds=own.queue_seconds,
+        breaker=None if breaker == BreakerConfig() else breaker,
+        retries=None if retries == RetriesConfig() else retries,
+    )
 
 
 def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[UpstreamConfig]) -> ServerConfig:
@@ -38,12 +56,36 @@ def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[Upst
         search_synonyms=spec.search.synonyms,
         upstreams=sorted(upstreams, key=lambda upstream: upstream.name),
         sandbox=_sandbox(owner, spec),
+        limits=_limits(spec),
     )
 
 
 def config_map(owner: Owner, config: ServerConfig) -> Manifest:
     """The document where the server Pods watch it."""
     return child(CONFIG_MAP, owner, name=optimizer_config_map(owner.name), data={CONFIG_KEY: config.to_json()})
+
+
+def _limits(spec: MCPOptimizerSpec) -> LimitsConfig:
+    limits = spec.limits
+    return LimitsConfig(
+        **limits.model_dump(exclude={"queue", "message_memory"}),
+        queue_max=limits.queue.max,
+        queue_seconds=limits.queue.seconds,
+        message_memory_bytes=_message_memory(spec),
+    )
+
+
+def _message_memory(spec: MCPOptimizerSpec) -> int:
+    """Of the bytes on the wire: a large message takes up to eight times as much while it is parsed, checked and written."""
+    if spec.limits.message_memory is not None:
+        return _bytes(spec.limits.message_memory)
+    limits = spec.resources.limits if spec.resources is not None else None
+    container = limits.memory if limits is not None and limits.memory is not None else DEFAULT_RESOURCES["limits"]["memory"]
+    return max(LEAST_MESSAGE_MEMORY, (_bytes(container) - PROGRAM_BYTES) // MEMORY_PER_MESSAGE_BYTE)
+
+
+def _bytes(quantity: str) -> int:
+    return int(number(quantity).to_integral_value(ROUND_FLOOR))
 
 
 def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
@@ -56,5 +98,5 @@ def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
         timeout_seconds=sandbox.timeout_seconds,
         max_concurrent=sandbox.max_concurrent,
         max_processes=sandbox.max_processes,
-        memory_bytes=int(number(sandbox.resources.memory).to_integral_value(ROUND_FLOOR)),
+        memory_bytes=_bytes(sandbox.resources.memory),
     )

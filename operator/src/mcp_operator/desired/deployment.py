@@ -18,7 +18,7 @@ from mcp_optimizer_api.pods import Autoscaling, EnvVar
 from mcp_optimizer_api.server import MCPServerSpec
 
 from .child import Owner, child
-from .pod import drain, hardened, pod_template, resources
+from .pod import DRAIN_SECONDS, UPSTREAM_GRACE_SECONDS, drain, hardened, pod_template, resources
 
 KEY_PATH = "/var/run/mcp-optimizer/sandbox"
 PROGRESS_SECONDS = 600
@@ -32,15 +32,17 @@ def initial_replicas(replicas: int, autoscaling: Autoscaling) -> int:
     return min(max(replicas, autoscaling.min_replicas), autoscaling.max_replicas)
 
 
-def optimizer_deployment(owner: Owner, spec: MCPOptimizerSpec, settings: Settings, account_uid: str) -> Manifest:
-    """The server Pods. The config is not part of the template: the Pods watch it, and no change of it restarts one.
+def optimizer_deployment(owner: Owner, spec: MCPOptimizerSpec, settings: Settings, account_uid: str, grace: int) -> Manifest:
+    """The server Pods. The config is not part of the template: the Pods watch it, and no change of it restarts one, but for `grace`,
+    the seconds that calls may need to end (grace.py).
 
     The UID of their ServiceAccount is: a token is bound to it, so Pods that started under an account which was deleted and made again
     are locked out of the API server for as long as they live.
     """
     template = pod_template(
         owner,
-        _server_container(owner, spec, settings),
+        _server_container(owner, spec, settings, grace),
+        grace=grace,
         service_account=owner.child_name,
         annotations={ACCOUNT_ANNOTATION: account_uid},
         volumes=[
@@ -79,11 +81,13 @@ def server_deployment(owner: Owner, spec: MCPServerSpec) -> Manifest:
         container["args"] = list(spec.args)
     if spec.env:
         container["env"] = [_env(variable) for variable in spec.env]
-    template = pod_template(owner, container, pull_secrets=spec.image_pull_secrets, run_as_user=spec.run_as_user)
+    template = pod_template(
+        owner, container, grace=UPSTREAM_GRACE_SECONDS, pull_secrets=spec.image_pull_secrets, run_as_user=spec.run_as_user
+    )
     return _deployment(owner, template, spec.replicas, spec.autoscaling)
 
 
-def _server_container(owner: Owner, spec: MCPOptimizerSpec, settings: Settings) -> Manifest:
+def _server_container(owner: Owner, spec: MCPOptimizerSpec, settings: Settings, grace: int) -> Manifest:
     return {
         "name": "server",
         "image": settings.server_image,
@@ -96,6 +100,8 @@ def _server_container(owner: Owner, spec: MCPOptimizerSpec, settings: Settings) 
             {"name": "MCP_SANDBOX_KEY_FILE", "value": f"{KEY_PATH}/key"},
             {"name": "MCP_PORT", "value": str(MCP_PORT)},
             {"name": "MCP_MANAGEMENT_PORT", "value": str(MANAGEMENT_PORT)},
+            # What is left when SIGTERM comes: the kubelet counts the preStop hook.
+            {"name": "MCP_GRACE_SECONDS", "value": str(grace - DRAIN_SECONDS)},
         ],
         "ports": [
             {"name": "mcp", "containerPort": MCP_PORT, "protocol": "TCP"},

@@ -9,10 +9,8 @@ from .child import Owner
 
 DRAIN_SECONDS = 5
 """Between a Pod's removal from its Service and SIGTERM: endpoints take a moment to reach every node."""
-GRACE_SECONDS = 60
-"""For our own server, which ends as soon as its last call has."""
 UPSTREAM_GRACE_SECONDS = 30
-"""For somebody else's image, which may not listen to SIGTERM at all."""
+"""For somebody else's image, which may not listen to SIGTERM at all. Our own server has grace.py."""
 
 DEFAULT_RESOURCES: Manifest = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 
@@ -21,6 +19,7 @@ def pod_template(
     owner: Owner,
     container: Manifest,
     *,
+    grace: int,
     service_account: str | None = None,
     volumes: Sequence[Manifest] = (),
     pull_secrets: Sequence[LocalReference] = (),
@@ -34,7 +33,7 @@ def pod_template(
     spec: Manifest = {
         "automountServiceAccountToken": service_account is not None,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_SECONDS if service_account is not None else UPSTREAM_GRACE_SECONDS,
+        "terminationGracePeriodSeconds": grace,
         "securityContext": security,
         "containers": [container],
         "topologySpreadConstraints": [_spread(owner, "kubernetes.io/hostname"), _spread(owner, "topology.kubernetes.io/zone")],

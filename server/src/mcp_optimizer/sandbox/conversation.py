@@ -7,9 +7,9 @@ import time
 
 from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
 from mcp_optimizer.lane import CallOutcome, JobOutcome, OnCall, OnOutput
+from mcp_optimizer.ration import Portion, Ration
 from mcp_optimizer_api.job import MAX_CALL_BYTES, Call, CallError, CallResult, Cancel, JobError, JobLimits, Output, Result
 
-from .ration import Portion, Ration
 from .wire import ProtocolError, Unsendable, Wire, encode
 
 log = logging.getLogger(__name__)

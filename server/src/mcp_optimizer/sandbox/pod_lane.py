@@ -13,6 +13,7 @@ from typing import Protocol
 from mcp_optimizer.errors import BAD_REQUEST, UNAVAILABLE, CallFailure
 from mcp_optimizer.kube import Event
 from mcp_optimizer.lane import JobOutcome, JobRequest, OnCall, OnOutput
+from mcp_optimizer.ration import Ration
 from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.job import JobError, JobLimits, Start
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
@@ -24,7 +25,6 @@ from .conversation import Conversation
 from .key import KeyMissing, PoolKey
 from .pods import SandboxPod
 from .pool import WarmPool
-from .ration import Ration
 from .wire import Unsendable, Wire
 
 log = logging.getLogger(__name__)

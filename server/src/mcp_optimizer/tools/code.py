@@ -6,6 +6,7 @@ from mcp_optimizer.context import JOB
 from mcp_optimizer.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, TIMEOUT, UNAVAILABLE, CallFailure
 from mcp_optimizer.invoke import Invoker, object_argument
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OnOutput, SandboxLane
+from mcp_optimizer.memory import holding
 from mcp_optimizer.results import Result, compact, error_text, job_value, text_result
 from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.job import CallError
@@ -31,13 +32,15 @@ async def execute_code(lane: SandboxLane, invoker: Invoker, arguments: dict[str,
 
 async def call_for_job(invoker: Invoker, tool: str, arguments: dict[str, Any]) -> CallOutcome:
     """One tool call of a job, under the policy of every call."""
-    try:
-        result = await invoker.invoke(tool, arguments, JOB)
-    except CallFailure as failure:
-        return CallOutcome(ok=False, error=CallError(code=failure.code, message=failure.message))
-    if result.get("isError") is True:
-        return CallOutcome(ok=False, error=CallError(code=INTERNAL, message=error_text(result)))
-    return CallOutcome(ok=True, value=job_value(result))
+    # A result weighs until it is handed to the job, not until the job ends.
+    with holding(invoker.memory):
+        try:
+            result = await invoker.invoke(tool, arguments, JOB)
+        except CallFailure as failure:
+            return CallOutcome(ok=False, error=CallError(code=failure.code, message=failure.message))
+        if result.get("isError") is True:
+            return CallOutcome(ok=False, error=CallError(code=INTERNAL, message=error_text(result)))
+        return CallOutcome(ok=True, value=job_value(result))
 
 
 def _request(arguments: dict[str, Any], sandbox: SandboxConfig) -> JobRequest:

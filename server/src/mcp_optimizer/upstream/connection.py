@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,10 +16,11 @@ from mcp.shared.inbound import encode_header_value
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 from mcp_optimizer.context import PLAIN, CallContext
-from mcp_optimizer.errors import BAD_GATEWAY, FORBIDDEN, TIMEOUT, TOO_MANY, UNAVAILABLE, CallFailure
+from mcp_optimizer.memory import MemoryFull
 
-from .catalogue import clean_text
-from .extras import Capabilities, known_capabilities
+from .dialect import METHOD_NOT_FOUND, Dialect, doubtful, legacy_headers, one_line, stale
+from .extras import known_capabilities
+from .faults import FAILURES, accepted, error_text, failure, refusal
 from .relay import capabilities, relayed, request_meta
 from .wire import NotMcp, Reply, ReplyTooLarge, Wire
 
@@ -28,29 +28,7 @@ log = logging.getLogger(__name__)
 
 CLIENT_INFO = {"name": "mcp-optimizer", "version": "0.1.0"}
 PROBE_SECONDS = 10.0
-UNSUPPORTED_VERSION = -32022
-METHOD_NOT_FOUND = -32601
-MODERN_REFUSALS = frozenset({METHOD_NOT_FOUND, -32602, -32020, -32021})
-"""Codes with which a modern server refuses a request by HTTP 400 or 404. Any other code is not a modern server's."""
-MODERN_ONLY_REFUSALS = frozenset({UNSUPPORTED_VERSION, -32020, -32021})
-"""Codes that only a modern server has: it reads nothing of a legacy request but its headers."""
 _META = "io.modelcontextprotocol/"
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What the first exchange found out."""
-
-    modern: bool
-    version: str
-    session: str | None = None
-    title: str = ""
-    """One line on the server, in its own words."""
-    capabilities: Capabilities = field(default_factory=dict)
-
-    def same_as(self, other: "Dialect") -> bool:
-        """Whether a request would be sent in the same way."""
-        return (self.modern, self.version, self.session) == (other.modern, other.version, other.session)
 
 
 class Connection:
@@ -80,37 +58,34 @@ class Connection:
         extra: Mapping[str, str] | None = None,
         context: CallContext = PLAIN,
     ) -> dict[str, Any]:
-        """The JSON-RPC response to `method`. Raises `CallFailure` when there is none. Cancelling this cancels the request at the server."""
+        """The JSON-RPC response to `method`. Cancelling this cancels the request at the server.
+
+        Raises `CallFailure` when there is none, `ServerFault` when that speaks of the server.
+        """
+        asked = False
         try:
             async with asyncio.timeout(timeout):
                 dialect = await self._opened()
+                asked = True
                 reply = await self._exchange(dialect, method, params, timeout, subject, extra, context)
-                if _stale(dialect, reply):
+                if stale(dialect, reply):
                     self.forget(dialect)
                     renewed = await self._opened()
                     # A server that is what it was refused the request itself, and may have done a part of it first.
                     if not renewed.same_as(dialect):
                         reply = await self._exchange(renewed, method, params, timeout, subject, extra, context)
-        except TimeoutError:
-            raise CallFailure(TIMEOUT, f"server {self.name} did not answer within {timeout:g} s") from None
-        except ReplyTooLarge:
-            raise CallFailure(
-                BAD_GATEWAY, f"server {self.name} sent more than 16 MiB or half a million values in one reply: ask for less"
-            ) from None
-        except NotMcp as error:
-            raise CallFailure(BAD_GATEWAY, f"server {self.name} {error}") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise CallFailure(BAD_GATEWAY, f"server {self.name} cannot be reached: {_reason(error)}") from None
-        if reply.message is None:
-            raise _refusal(self.name, reply.status)
-        return reply.message
+                elif doubtful(dialect, reply):
+                    self.forget(dialect)
+        except FAILURES as error:
+            raise failure(error, self.name, timeout=timeout, max_reply=self._wire.bounds.max_reply, asked=asked) from None
+        return accepted(self.name, reply)
 
     async def close(self) -> None:
         """End a legacy session, so that the server can forget it too."""
         dialect = self._dialect
         if dialect is not None and dialect.session:
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-                await self._wire.delete(self.url, _legacy_headers(dialect))
+                await self._wire.delete(self.url, legacy_headers(dialect))
 
     def forget(self, dialect: Dialect | None) -> None:
         """Ask the server anew what it speaks, unless that has happened since `dialect` was found."""
@@ -134,7 +109,7 @@ class Connection:
         except NotMcp:
             return None
         if reply.message is None and reply.status in (401, 403, 429, 503):
-            raise _refusal(self.name, reply.status)
+            raise refusal(self.name, reply.status)
         result = (reply.message or {}).get("result")
         if not isinstance(result, dict) or LATEST_MODERN_VERSION not in (result.get("supportedVersions") or ()):
             return None
@@ -142,7 +117,7 @@ class Connection:
         return Dialect(
             modern=True,
             version=LATEST_MODERN_VERSION,
-            title=_title(info, result.get("instructions")),
+            title=one_line(info, result.get("instructions")),
             capabilities=known_capabilities(result.get("capabilities")),
         )
 
@@ -151,23 +126,22 @@ class Connection:
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": "initialize", "params": params}
         reply = await self._wire.post(self.url, body, {}, PROBE_SECONDS)
         if reply.message is None:
-            raise _refusal(self.name, reply.status)
+            raise refusal(self.name, reply.status)
         result = reply.message.get("result")
         if not isinstance(result, dict):
-            raise NotMcp(f"refused to initialize: {_error_text(reply.message)}")
+            raise NotMcp(f"refused to initialize: {error_text(reply.message)}")
         version = result.get("protocolVersion")
         if version not in HANDSHAKE_PROTOCOL_VERSIONS:
             raise NotMcp(f"speaks protocol version {str(version)[:40]!r}, which is not known")
-        title = _title(result.get("serverInfo") or {}, result.get("instructions"))
         dialect = Dialect(
             modern=False,
             version=version,
             session=reply.headers.get("Mcp-Session-Id"),
-            title=title,
+            title=one_line(result.get("serverInfo") or {}, result.get("instructions")),
             capabilities=known_capabilities(result.get("capabilities")),
         )
         initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        await self._wire.post(self.url, initialized, _legacy_headers(dialect), PROBE_SECONDS)
+        await self._wire.post(self.url, initialized, legacy_headers(dialect), PROBE_SECONDS)
         return dialect
 
     async def _exchange(
@@ -202,7 +176,7 @@ class Connection:
         if context is not PLAIN and (meta := request_meta(context, number, modern=False)):
             body["params"] = {**body["params"], "_meta": meta}
         try:
-            return await self._wire.post(self.url, body, _legacy_headers(dialect), timeout, partial(self._heard, dialect, number, context))
+            return await self._wire.post(self.url, body, legacy_headers(dialect), timeout, partial(self._heard, dialect, number, context))
         except (asyncio.CancelledError, TimeoutError):
             params = {"requestId": number, "reason": "nobody waits for the answer any more"}
             self._tell(dialect, {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
@@ -232,56 +206,5 @@ class Connection:
         task.add_done_callback(self._telling.discard)
 
     async def _send(self, dialect: Dialect, body: dict[str, Any]) -> None:
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, NotMcp, ReplyTooLarge):
-            await self._wire.post(self.url, body, _legacy_headers(dialect), PROBE_SECONDS)
-
-
-def _legacy_headers(dialect: Dialect) -> dict[str, str]:
-    headers = {"MCP-Protocol-Version": dialect.version}
-    if dialect.session:
-        headers["Mcp-Session-Id"] = dialect.session
-    return headers
-
-
-def _stale(dialect: Dialect, reply: Reply) -> bool:
-    """Whether the answer proves that the server no longer knows this dialect or session, so that nothing was executed."""
-    code = _error_code(reply.message)
-    if dialect.modern:
-        return code == UNSUPPORTED_VERSION or (code not in MODERN_REFUSALS and reply.status in (400, 404, 405, 406))
-    if reply.status == 400 and code in MODERN_ONLY_REFUSALS:
-        return True
-    if dialect.session and reply.status == 404:
-        return True
-    # Some servers answer 400 instead of 404 to a session they have forgotten.
-    return bool(dialect.session) and reply.status == 400 and (reply.message is None or "session" in _error_text(reply.message).lower())
-
-
-def _error_code(message: dict[str, Any] | None) -> int | None:
-    error = (message or {}).get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) else None
-
-
-def _error_text(message: dict[str, Any]) -> str:
-    error = message.get("error")
-    return str(error.get("message", ""))[:500] if isinstance(error, dict) else str(error)[:500]
-
-
-def _refusal(name: str, status: int) -> CallFailure:
-    if status in (401, 403):
-        return CallFailure(FORBIDDEN, f"server {name} refuses this gateway ({status}): its administrator must grant access")
-    if status == 429:
-        return CallFailure(TOO_MANY, f"server {name} is limiting its callers (429): try again later")
-    if status == 503:
-        return CallFailure(UNAVAILABLE, f"server {name} is not available (503): try again later")
-    return CallFailure(BAD_GATEWAY, f"server {name} answered HTTP {status}, which is not MCP: check its url and path")
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
-
-
-def _title(info: Any, instructions: Any) -> str:
-    candidates = [info.get("description"), info.get("title"), instructions] if isinstance(info, dict) else [instructions]
-    text = next((item for item in candidates if isinstance(item, str) and item.strip()), "")
-    return " ".join(clean_text(text[:2000]).split())[:160]
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, NotMcp, ReplyTooLarge, MemoryFull):
+            await self._wire.post(self.url, body, legacy_headers(dialect), PROBE_SECONDS)

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_optimizer.context import PLAIN, CallContext
-from mcp_optimizer.errors import BAD_GATEWAY, NOT_FOUND, TOO_MANY, CallFailure
+from mcp_optimizer.errors import BAD_GATEWAY, NOT_FOUND, CallFailure
 from mcp_optimizer.results import compact
 from mcp_optimizer_api.catalogue import catalogue_hash
 from mcp_optimizer_api.config import UpstreamConfig
@@ -18,13 +19,12 @@ from mcp_optimizer_api.stats import UpstreamStats
 from .catalogue import MAX_TOOLS, Definition, sanitise
 from .connection import Connection
 from .extras import Capabilities, Extras, read_extras
+from .guard import Guard
 from .reply import result_of
 from .wire import MAX_REPLY, Wire
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 256
-"""Calls to one server at once: a server that hangs holds up its own callers only, and not without bound."""
 MAX_PAGES = 100
 LIST_SECONDS = 15.0
 REFRESH_SECONDS = 60.0
@@ -56,6 +56,9 @@ class Upstream:
         self._with_extras = False
         self.tried = asyncio.Event()
         """Set after the first attempt to list the tools, whatever came of it."""
+        self.guard = Guard(config)
+        self._wire = wire
+        self._wire.connect_seconds = float(config.connect_seconds)
         self._connection = Connection(config.name, config.url, wire)
         self._on_change = on_change
         self._nudged = asyncio.Event()
@@ -72,6 +75,13 @@ class Upstream:
     def start(self) -> None:
         """Keep the catalogue fresh from now on."""
         self._task = asyncio.create_task(self._keep_fresh(), name=f"catalogue of {self.name}")
+
+    def configure(self, config: UpstreamConfig) -> None:
+        """Other settings of the server at the same URL."""
+        self.config = config
+        self.guard.configure(config)
+        self._wire.connect_seconds = float(config.connect_seconds)
+        self.nudge()
 
     def nudge(self) -> None:
         """Ask a server in trouble again at once: something about it has changed."""
@@ -93,10 +103,17 @@ class Upstream:
         await self._connection.close()
 
     async def call(
-        self, tool: str, arguments: dict[str, Any], extra_headers: dict[str, str] | None = None, context: CallContext = PLAIN
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        extra_headers: dict[str, str] | None = None,
+        context: CallContext = PLAIN,
+        *,
+        repeatable: bool = False,
     ) -> dict[str, Any]:
         """The result of one tools/call, as the server sent it. Raises `CallFailure`."""
-        return await self.ask("tools/call", {"name": tool, "arguments": arguments}, tool, extra_headers, context)
+        params = {"name": tool, "arguments": arguments}
+        return await self.ask("tools/call", params, tool, extra_headers, context, repeatable=repeatable)
 
     async def ask(
         self,
@@ -105,10 +122,20 @@ class Upstream:
         subject: str | None = None,
         extra_headers: dict[str, str] | None = None,
         context: CallContext = PLAIN,
+        *,
+        repeatable: bool = False,
     ) -> dict[str, Any]:
-        """The result of one request of a client. `subject` is what a modern server finds in `Mcp-Name`. Raises `CallFailure`."""
-        if self._in_flight >= MAX_IN_FLIGHT:
-            raise CallFailure(TOO_MANY, f"server {self.name} has {MAX_IN_FLIGHT} calls in flight already: try again later")
+        """The result of one request of a client. Raises `CallFailure`.
+
+        `subject` is what a modern server finds in `Mcp-Name`. `repeatable`: asking twice is as good as once. The timeout holds for all
+        attempts together.
+        """
+        deadline = time.monotonic() + self.config.timeout_seconds
+
+        async def send() -> dict[str, Any]:
+            left = max(0.001, deadline - time.monotonic())
+            return await self._connection.request(method, params, left, subject=subject, extra=extra_headers, context=context)
+
         self._in_flight += 1
         self._idle.clear()
         if context.input_responses is not None:
@@ -116,9 +143,7 @@ class Upstream:
         if context.request_state is not None:
             params["requestState"] = context.request_state
         try:
-            message = await self._connection.request(
-                method, params, float(self.config.timeout_seconds), subject=subject, extra=extra_headers, context=context
-            )
+            message = await self.guard.call(send, repeatable=repeatable)
         finally:
             self._in_flight -= 1
             if not self._in_flight:
@@ -127,8 +152,19 @@ class Upstream:
 
     def stats(self) -> UpstreamStats:
         """What this Pod thinks of the server."""
+        guard = self.guard
+        error = self.error or guard.trouble
         return UpstreamStats(
-            name=self.name, ready=self.error is None, tools=len(self.offer.catalogue), catalogue_hash=self.offer.hash, error=self.error
+            name=self.name,
+            ready=error is None,
+            tools=len(self.offer.catalogue),
+            catalogue_hash=self.offer.hash,
+            error=error,
+            breaker=guard.breaker.state,
+            in_flight=guard.slots.taken,
+            retries=guard.retries.done,
+            refused_open=guard.refused_open,
+            refused_full=guard.refused_full,
         )
 
     async def _keep_fresh(self) -> None:
@@ -176,7 +212,9 @@ class Upstream:
         capabilities = dialect.capabilities if dialect else {}
         extras = await read_extras(self.name, capabilities, self._list, self.offer.extras) if self._with_extras else Extras()
         offer = Offer(catalogue, _digest(tools, catalogue), dialect.title if dialect else "", capabilities, extras)
-        self.error = None
+        if self.error is not None:
+            self.error = None
+            self.guard.breaker.hint()
         if _differ(offer, self.offer):
             self.offer = offer
             log.info("catalogue read", extra={"server": self.name, "tools": len(catalogue), "hash": offer.hash})

@@ -13,6 +13,9 @@ from typing import Any
 import aiohttp
 import orjson
 
+from mcp_optimizer.memory import FREE_BYTES, Growing, current, holding, weight
+from mcp_optimizer.ration import Ration
+
 from .sse import EventParser
 
 MAX_REPLY = 16 * 1024 * 1024
@@ -20,8 +23,9 @@ MAX_VALUES = 500_000
 """Of JSON in one reply: `[],` are three bytes on the wire and seventy in memory, and all servers share one process."""
 UNCOUNTED_BYTES = 256 * 1024
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-CONNECT_SECONDS = 5.0
+MAX_TEXT = 200
 LINGER_SECONDS = 1.0
+MAX_LINGER = 64 * 1024
 """A server may keep an SSE stream open a moment after its response: reading to its end keeps the connection for reuse."""
 
 FIXED_HEADERS = {
@@ -33,7 +37,7 @@ FIXED_HEADERS = {
 
 
 class ReplyTooLarge(Exception):
-    """More than MAX_REPLY bytes or MAX_VALUES values for one reply."""
+    """More bytes than the configuration allows for one reply, or more than MAX_VALUES values."""
 
 
 class NotMcp(Exception):
@@ -47,6 +51,16 @@ class Reply:
     status: int
     message: dict[str, Any] | None
     headers: Mapping[str, str]
+    text: str = ""
+    """The beginning of an HTTP error's body that is no JSON-RPC."""
+
+
+@dataclass(slots=True)
+class Bounds:
+    """What all servers have to keep, as the configuration in force says."""
+
+    max_reply: int = MAX_REPLY
+    """Bytes."""
 
 
 OnMessage = Callable[[dict[str, Any]], Awaitable[None]]
@@ -56,54 +70,65 @@ OnMessage = Callable[[dict[str, Any]], Awaitable[None]]
 class Wire:
     """Exchanges over one shared connection pool, which bounds nothing per host: the caller does, so that no host waits for another."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, memory: Ration, bounds: Bounds) -> None:
+        self.connect_seconds = 5.0
+        self.bounds = bounds
         self._session = session
+        self._memory = memory
         self._lingering: set[asyncio.Task[None]] = set()
 
     async def post(
         self, url: str, body: dict[str, Any], headers: Mapping[str, str], timeout: float, on_message: OnMessage | None = None
     ) -> Reply:
-        """Send one message and read its response. Raises aiohttp's errors, `TimeoutError`, `ReplyTooLarge` and `NotMcp`."""
+        """Send one message and read its response. Raises aiohttp's errors, `TimeoutError`, `ReplyTooLarge`, `MemoryFull` and `NotMcp`."""
+        held = current()
+        if held is None:  # work of our own, in no request's name
+            with holding(self._memory):
+                return await self.post(url, body, headers, timeout, on_message)
         async with asyncio.timeout(timeout):
             response = await self._session.post(
                 url,
                 data=_encode(body),
                 headers={**FIXED_HEADERS, **headers},
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds),
             )
             try:
-                message = await self._message(response, body.get("id"), on_message)
+                return await self._reply(response, body.get("id"), on_message, Growing(held))
             except BaseException:
                 response.close()
                 raise
-        return Reply(response.status, message, response.headers)
 
     async def delete(self, url: str, headers: Mapping[str, str]) -> None:
         """Tell a legacy server that its session is over; whatever it answers is fine."""
         async with asyncio.timeout(2.0), self._session.delete(url, headers=headers, allow_redirects=False):
             pass
 
-    async def _message(self, response: aiohttp.ClientResponse, expected: Any, on_message: OnMessage | None) -> dict[str, Any] | None:
+    async def _reply(self, response: aiohttp.ClientResponse, expected: Any, on_message: OnMessage | None, growing: Growing) -> Reply:
         if response.content_type == "text/event-stream":
-            return await self._from_stream(response, expected, on_message)
-        body = b"".join([chunk async for chunk in _bounded(response)])
+            return Reply(response.status, await self._from_stream(response, expected, on_message, growing), response.headers)
+        if (length := response.content_length or 0) > FREE_BYTES:
+            await growing.reach(min(length, self.bounds.max_reply))
+        body = b"".join([chunk async for chunk in self._bounded(response, growing)])
         response.release()
+        await growing.reach(weight(body))
         try:
             message = parse_reply(body) if body else None
         except orjson.JSONDecodeError:
             message = None
         if isinstance(message, dict) and _answers(message, expected):
-            return message
+            return Reply(response.status, message, response.headers)
         if response.status < 300 and expected is not None:
             raise NotMcp(f"answered {response.status} {response.content_type} without a JSON-RPC response")
-        return None
+        return Reply(response.status, None, response.headers, body[:MAX_TEXT].decode("utf-8", "replace"))
 
-    async def _from_stream(self, response: aiohttp.ClientResponse, expected: Any, on_message: OnMessage | None) -> dict[str, Any]:
+    async def _from_stream(
+        self, response: aiohttp.ClientResponse, expected: Any, on_message: OnMessage | None, growing: Growing
+    ) -> dict[str, Any]:
         parser = EventParser()
-        stream = _bounded(response)
-        async for chunk in stream:
+        async for chunk in self._bounded(response, growing):
             for data in parser.feed(chunk):
+                await growing.reach(weight(data))
                 message = _decode(data)
                 if message.get("id") == expected and ("result" in message or "error" in message):
                     self._linger(response)
@@ -112,6 +137,15 @@ class Wire:
                     await on_message(message)
         response.release()
         raise NotMcp("ended its event stream without a response")
+
+    async def _bounded(self, response: aiohttp.ClientResponse, growing: Growing) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > self.bounds.max_reply:
+                raise ReplyTooLarge
+            await growing.reach(size)
+            yield chunk
 
     def _linger(self, response: aiohttp.ClientResponse) -> None:
         if response.content.at_eof():
@@ -136,15 +170,6 @@ def _encode(body: dict[str, Any]) -> bytes:
         return json.dumps(body).encode()
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_REPLY:
-            raise ReplyTooLarge
-        yield chunk
-
-
 def parse_reply(body: bytes) -> Any:
     """The JSON in `body`; ReplyTooLarge when it would be a multiple of its size in memory."""
     if len(body) > UNCOUNTED_BYTES:
@@ -165,8 +190,10 @@ def _decode(data: bytes) -> dict[str, Any]:
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:
     try:
         async with asyncio.timeout(LINGER_SECONDS):
-            async for _ in _bounded(response):
-                pass
+            size = 0
+            async for chunk in response.content.iter_any():
+                if (size := size + len(chunk)) > MAX_LINGER:
+                    raise ReplyTooLarge
         response.release()
     except (TimeoutError, aiohttp.ClientError, ReplyTooLarge):
         response.close()

@@ -1,21 +1,37 @@
-"""Bytes of frames that may be in memory at once: JSON grows many times when it is parsed, and the sizes are chosen by strangers."""
+"""Bytes of messages that may be in memory at once: JSON grows many times when it is parsed, and the sizes are chosen by strangers."""
 
 import asyncio
 from collections import deque
 
 
 class Ration:
-    """Taken before a frame is read, given back when it is dealt with; whoever wants more than is left waits in line."""
+    """Taken before a message is read, given back when it is dealt with; whoever wants more than is left waits in line."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._taken = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    @property
+    def taken(self) -> int:
+        """Bytes in use."""
+        return self._taken
+
+    def resize(self, size: int) -> None:
+        """A new bound, for whoever takes next."""
+        self._size = size
+        self._serve()
+
+    def take_now(self, count: int) -> bool:
+        """Take if there is room and nobody waits for it."""
+        if self._waiting or not self._fits(count):
+            return False
+        self._taken += count
+        return True
+
     async def take(self, count: int) -> None:
         """Wait until there is room. More than the whole is possible, but only alone."""
-        if not self._waiting and self._fits(count):
-            self._taken += count
+        if self.take_now(count):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         place = (count, turn)

@@ -1,0 +1,105 @@
+"""The memory that large messages may take, all together: a replica answers many clients, and the sizes are chosen by strangers.
+
+Each request holds what its messages weigh until its answer is written. Whoever finds no room waits a moment, and is refused then: two
+requests that each wait for what the other holds would otherwise wait for ever.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Final
+
+from .ration import Ration
+
+FREE_BYTES: Final = 16 * 1024
+"""Messages up to this size are bounded by the number of requests in flight."""
+WAIT_SECONDS: Final = 5.0
+BYTES_PER_VALUE: Final = 9
+"""What a value of JSON weighs at least: an empty list is three bytes on the wire and seventy in memory, other bytes grow eightfold."""
+
+
+class MemoryFull(Exception):
+    """No room for a large message, even after a wait."""
+
+
+class Holding:
+    """What one request, or one call of a job, holds of the ration."""
+
+    __slots__ = ("_held", "_ration", "over")
+
+    def __init__(self, ration: Ration) -> None:
+        self._ration = ration
+        self._held = 0
+        self.over = False
+        """Released for good. Tasks that the request left behind hold for themselves."""
+
+    @property
+    def held(self) -> int:
+        """Weight in bytes."""
+        return self._held
+
+    async def hold(self, count: int) -> None:
+        """Hold `count` more. Raises `MemoryFull`."""
+        if not self._ration.take_now(count):
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await self._ration.take(count)
+            except TimeoutError:
+                raise MemoryFull from None
+        if self.over:
+            self._ration.give(count)
+            raise MemoryFull
+        self._held += count
+
+    def release(self) -> None:
+        """Give everything back. Harmless when repeated."""
+        self.over = True
+        if self._held:
+            self._ration.give(self._held)
+            self._held = 0
+
+
+class Growing:
+    """The weight of one message while it arrives, counted to a holding."""
+
+    __slots__ = ("_counted", "_holding")
+
+    def __init__(self, holding: Holding) -> None:
+        self._holding = holding
+        self._counted = 0
+
+    async def reach(self, size: int) -> None:
+        """The message weighs `size` bytes so far, or will. Counted in doubling steps, so that chunks cost nothing."""
+        if size > FREE_BYTES and size > self._counted:
+            more = max(size, 2 * self._counted) - self._counted
+            await self._holding.hold(more)
+            self._counted += more
+
+
+_current: ContextVar[Holding | None] = ContextVar("holding", default=None)
+
+
+def current() -> Holding | None:
+    """The holding of the request in whose name this code runs, if there is one."""
+    holding = _current.get()
+    return holding if holding is not None and not holding.over else None
+
+
+@contextlib.contextmanager
+def holding(ration: Ration) -> Iterator[Holding]:
+    """A holding of its own for what runs inside, released at the end."""
+    own = Holding(ration)
+    token = _current.set(own)
+    try:
+        yield own
+    finally:
+        _current.reset(token)
+        own.release()
+
+
+def weight(message: bytes) -> int:
+    """What a message of JSON counts: its bytes, or its values where they are many and short."""
+    if len(message) <= FREE_BYTES:
+        return len(message)
+    return max(len(message), BYTES_PER_VALUE * (message.count(b",") + message.count(b"[") + message.count(b"{")))

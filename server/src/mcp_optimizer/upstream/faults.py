@@ -1,0 +1,74 @@
+"""What went wrong with a request to a server, in the words of the one interface that errors are: what, why, and what to do."""
+
+from typing import Any
+
+import aiohttp
+
+from mcp_optimizer.errors import BAD_GATEWAY, FORBIDDEN, TIMEOUT, TOO_MANY, UNAVAILABLE, CallFailure, ServerFault
+from mcp_optimizer.memory import MemoryFull
+
+from .wire import NotMcp, Reply, ReplyTooLarge
+
+NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""No connection came about, so no byte of a request was sent."""
+FAILURES = (TimeoutError, ReplyTooLarge, MemoryFull, NotMcp, aiohttp.ClientError, OSError, ValueError, ServerFault)
+"""What `failure` knows how to tell."""
+
+
+def failure(error: BaseException, name: str, *, timeout: float, max_reply: int, asked: bool) -> CallFailure:
+    """What `error`, one of `FAILURES`, means for the call. `asked`: the request itself may have been sent, not only a handshake before it."""
+    if isinstance(error, ServerFault):
+        error.nothing_sent = not asked
+        return error
+    if isinstance(error, NOT_CONNECTED):
+        return ServerFault(BAD_GATEWAY, f"server {name} cannot be reached: {_reason(error)}", nothing_sent=True)
+    if isinstance(error, TimeoutError):
+        return ServerFault(TIMEOUT, f"server {name} did not answer within {round(timeout, 1):g} s", nothing_sent=not asked)
+    if isinstance(error, ReplyTooLarge):
+        return CallFailure(
+            BAD_GATEWAY, f"server {name} sent more than {_size(max_reply)} or half a million values in one reply: ask for less"
+        )
+    if isinstance(error, MemoryFull):
+        text = f"server {name} answered, but large messages fill the memory of this endpoint: ask for less, or later; the call was made"
+        return CallFailure(UNAVAILABLE, text)
+    text = str(error) if isinstance(error, NotMcp) else f"cannot be reached: {_reason(error)}"
+    return ServerFault(BAD_GATEWAY, f"server {name} {text}", nothing_sent=not asked)
+
+
+def accepted(name: str, reply: Reply) -> dict[str, Any]:
+    """The JSON-RPC response in `reply`. Raises `CallFailure` where the HTTP status says that there is none to rely on."""
+    if reply.message is None:
+        raise refusal(name, reply.status)
+    if reply.status >= 500:
+        raise ServerFault(BAD_GATEWAY, f"server {name} answered HTTP {reply.status}: {error_text(reply.message)}")
+    return reply.message
+
+
+def refusal(name: str, status: int) -> CallFailure:
+    """What an HTTP status without a JSON-RPC response means."""
+    if status in (401, 403):
+        return CallFailure(FORBIDDEN, f"server {name} refuses this gateway ({status}): its administrator must grant access")
+    if status == 429:
+        return CallFailure(TOO_MANY, f"server {name} is limiting its callers (429): try again later")
+    if status == 503:
+        return ServerFault(UNAVAILABLE, f"server {name} is not available (503): try again later")
+    return ServerFault(BAD_GATEWAY, f"server {name} answered HTTP {status}, which is not MCP: check its url and path")
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count % (1 << 20) == 0 else f"{count} bytes"
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+def error_code(message: dict[str, Any] | None) -> int | None:
+    error = (message or {}).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) else None
+
+
+def error_text(message: dict[str, Any]) -> str:
+    error = message.get("error")
+    return str(error.get("message", ""))[:500] if isinstance(error, dict) else str(error)[:500]
