@@ -30,6 +30,7 @@ from .state.handles import Handles
 from .state.metrics import KeptCollector
 from .state.peers import Peers
 from .state.signature import Signatures
+from .state.tasks import Tasks
 from .state_metrics import StateCollector
 from .telemetry import Telemetry
 
@@ -86,13 +87,14 @@ class Process:
         self.sealer = Sealer(self.keys)
         self.peers = Peers(Signatures(self.keys))
         self.handles = Handles(self.sealer, self.peers)
+        self.tasks = Tasks(self.sealer, self.peers)
         self.lane = lane or lane_of(self._kube, settings.sandbox_key_file)
         self.federation = Federation(self._on_snapshot)
         invoker = Invoker(self.federation, self.telemetry, self.sealer)
-        server = build_server(Endpoint(invoker, self.lane, self.telemetry), invoker)
+        server = build_server(Endpoint(invoker, self.lane, self.telemetry), invoker, self.tasks)
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
-        self.telemetry.registry.register(KeptCollector(self.handles, self.peers))
+        self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))
         self.gate = Gate(self._manager.handle_request, self.telemetry, lambda: self.federation.snapshot)
         self.management = Management(
             pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry, peers=self.peers
@@ -128,7 +130,7 @@ class Process:
         await asyncio.wait([stopped, *serving, *background[:1]], return_when=asyncio.FIRST_COMPLETED)
         await self._drain()
         public.should_exit = True
-        await serving[0]
+        await asyncio.gather(serving[0], self.tasks.drain(self.settings.finish_seconds))
         self.management.closing.set()
         private.should_exit = True
         await serving[1]

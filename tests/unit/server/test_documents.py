@@ -17,6 +17,7 @@ from mcp_optimizer.state.handles import Handles
 from mcp_optimizer.state.metrics import KeptCollector
 from mcp_optimizer.state.peers import Peers
 from mcp_optimizer.state.signature import Signatures
+from mcp_optimizer.state.tasks import Tasks
 from mcp_optimizer.state_metrics import StateCollector
 from mcp_optimizer.telemetry import Telemetry
 from mcp_optimizer.upstream.sse import EventParser
@@ -61,7 +62,8 @@ async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None
     telemetry = Telemetry()
     telemetry.registry.register(StateCollector(Federation(), NoLane("none")))
     peers = Peers(Signatures(Keys(None)))
-    telemetry.registry.register(KeptCollector(Handles(Sealer(Keys(None)), peers), peers))
+    sealer = Sealer(Keys(None))
+    telemetry.registry.register(KeptCollector(Handles(sealer, peers), Tasks(sealer, peers), peers))
     scraped = set(re.findall(r"^# TYPE (mcp_optimizer\S+) ", generate_latest(telemetry.registry).decode(), re.MULTILINE))
     documented = set(re.findall(r"^\| `(mcp_optimizer\w+)`", PAGE.read_text(), re.MULTILINE))
     assert documented == {name for name in scraped if not name.endswith("_created")}

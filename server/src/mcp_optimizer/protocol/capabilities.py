@@ -13,6 +13,7 @@ from mcp_optimizer.offers import features
 
 from .catalogues import COMPLETE
 from .client import Context, route_of
+from .tasks import EXTENSION as TASKS
 
 
 def add_capabilities(server: Server[Any], invoker: Invoker) -> None:
@@ -47,4 +48,6 @@ def _capabilities(invoker: Invoker, route: str | None, *, modern: bool) -> dict[
         found["resources"] = {**changes, "subscribe": True} if modern else {}
     if "prompts" in offered:
         found["prompts"] = changes
+    if modern:
+        found["extensions"] = {TASKS: {}}
     return {**found, **{name: {} for name in ("completions", "logging") if name in offered}}

@@ -8,6 +8,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
 
+from mcp_optimizer.context import CallContext
 from mcp_optimizer.endpoint import Endpoint, UnknownTool
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.gate import MAX_BODY
@@ -15,18 +16,20 @@ from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.lane import OnOutput
 from mcp_optimizer.offers import Offers
 from mcp_optimizer.paging import BadCursor
+from mcp_optimizer.state.tasks import Tasks
 
 from .capabilities import add_capabilities
 from .catalogues import COMPLETE, LIST_TTL_MS, add_catalogues, is_modern
 from .client import Context, call_context, route_of
 from .failures import error_of
+from .tasks import call_as_task, declares_tasks, serve_tasks
 
 VERSION = "0.1.0"
 META_TTL_MS = 60_000
 
 
-def build_server(endpoint: Endpoint, invoker: Invoker) -> Server[Any]:
-    """The MCP server that answers through `endpoint` and, for what is relayed, `invoker`."""
+def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks) -> Server[Any]:
+    """The MCP server that answers through `endpoint` and, for what is relayed, `invoker`; calls that take long become `tasks`."""
 
     async def list_tools(ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
         try:
@@ -36,14 +39,19 @@ def build_server(endpoint: Endpoint, invoker: Invoker) -> Server[Any]:
         return {**result, **COMPLETE, "ttlMs": LIST_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
+        async def call(context: CallContext, progress: OnOutput | None) -> dict[str, Any]:
+            try:
+                result = await endpoint.call_tool(params.name, params.arguments or {}, context, progress, route_of(ctx))
+            except UnknownTool as error:
+                raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
+            except CallFailure as failure:
+                raise error_of(failure, modern=is_modern(ctx)) from None
+            return {**COMPLETE, **result}
+
         context = call_context(ctx, params)
-        try:
-            result = await endpoint.call_tool(params.name, params.arguments or {}, context, _progress(ctx), route_of(ctx))
-        except UnknownTool as error:
-            raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
-        except CallFailure as failure:
-            raise error_of(failure, modern=is_modern(ctx)) from None
-        return {**COMPLETE, **result}
+        if declares_tasks(context.client_capabilities):
+            return await call_as_task(tasks, call, context, _progress(ctx))
+        return await call(context, _progress(ctx))
 
     server: Server[Any] = Server(
         "mcp-optimizer",
@@ -56,6 +64,7 @@ def build_server(endpoint: Endpoint, invoker: Invoker) -> Server[Any]:
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
     add_catalogues(server, Offers(invoker))
     add_capabilities(server, invoker)
+    serve_tasks(server, tasks)
     return server
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from mcp_optimizer.errors import NOT_FOUND, UNAVAILABLE, CallFailure
+from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
 from mcp_optimizer.keys import KeyUnreadable
 
 from .address import Address
@@ -58,9 +58,14 @@ class Peers:
         """What the replica at `owner` answers; this one answers itself. Raises `CallFailure`."""
         if owner == self.address:
             return await self._operations[name](question)
+        body = orjson.dumps(question)
+        if len(body) > MAX_QUESTION:
+            raise CallFailure(
+                BAD_REQUEST, f"the request has {len(body)} bytes for the replica that holds it, at most {MAX_QUESTION} are taken"
+            )
         outcome = "failed"
         try:
-            answer = await self._post(owner, name, orjson.dumps(question))
+            answer = await self._post(owner, name, body)
             outcome = "ok"
         except CallFailure as failure:
             outcome = "refused"

@@ -36,15 +36,15 @@ class Store(Generic[T]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, value: T, size: int, ttl_s: float) -> bytes | None:
-        """The identifier under which the value is found for `ttl_s` seconds; None when it alone is larger than the store."""
+    def put(self, value: T, size: int, ttl_s: float, name: bytes | None = None) -> bytes | None:
+        """The identifier (`name`, or a new one) under which the value is found for `ttl_s` seconds; None when it alone is too large."""
         if size > self._max_bytes:
             return None
         self.expire()
         while self._entries and (len(self._entries) >= self._max_entries or self.size + size > self._max_bytes):
             self._drop(next(iter(self._entries)))
             self.evicted += 1
-        name = secrets.token_bytes(ID_BYTES)
+        name = name or secrets.token_bytes(ID_BYTES)
         self._entries[name] = _Entry(value, size, self._clock() + ttl_s)
         self.size += size
         return name

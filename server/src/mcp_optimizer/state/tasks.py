@@ -1,0 +1,169 @@
+"""Calls that take longer than a client should hold a request open: they run on as tasks, asked for by their identifier through any replica.
+
+Nothing here knows MCP's transport; `protocol/tasks.py` does.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, TIMEOUT, CallFailure
+from mcp_optimizer.results import compact
+from mcp_optimizer.seal import Expired, NotOurs, Sealer
+
+from .address import Address
+from .peers import Answer, Peers, Question
+from .running import KEEP_SECONDS, LONGEST_SECONDS, Fields, Round, Running
+from .store import ID_BYTES, Store
+
+AFTER_SECONDS: Final = 0.5
+"""A call that ends sooner is answered as ever: a task costs its client another round trip."""
+MAX_RUNNING: Final = 256
+MAX_ENDED: Final = 1000
+MAX_BYTES: Final = 32 * 1024 * 1024
+INPUT_SECONDS: Final = 600.0
+FETCH_SECONDS: Final = 3.0
+"""How long a replica that ends waits for the last results to be fetched."""
+_PURPOSE: Final = "task"
+
+Work = Callable[[Round], Awaitable[Fields]]
+"""One attempt at the call; its result may ask for input (`resultType: input_required`), and is then wanted once more with the answers."""
+Explain = Callable[[BaseException], Fields]
+"""The JSON-RPC error that an exception of `Work` stands for."""
+
+
+class Tasks:
+    """This replica's tasks, and the way to those of others."""
+
+    def __init__(self, sealer: Sealer, peers: Peers) -> None:
+        self._sealer = sealer
+        self._peers = peers
+        self.running: dict[bytes, Running] = {}
+        self.ended: Store[Fields] = Store(max_entries=MAX_ENDED, max_bytes=MAX_BYTES)
+        self.totals: Counter[str] = Counter()
+        """Tasks by the state they ended in."""
+        self._unfetched: dict[bytes, float] = {}
+        for name, operation in (("task-get", self._get_here), ("task-update", self._update_here), ("task-cancel", self._cancel_here)):
+            peers.offer(name, operation)
+
+    async def run(self, work: Work, explain: Explain, on_detach: Callable[[], None]) -> Fields:
+        """The result of a call that ends soon, else the new task (`resultType: task`). Raises what `work` raises while it is a call."""
+        running = Running()
+        running.task = task = asyncio.create_task(_drive(running, work))
+        try:
+            # With as many tasks as there may be, the client waits as others do.
+            await asyncio.wait([task], timeout=AFTER_SECONDS if len(self.running) < MAX_RUNNING else None)
+            if task.done():
+                return task.result()
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+        name = secrets.token_bytes(ID_BYTES)
+        running.detached = True
+        on_detach()
+        self.running[name] = running
+        task.add_done_callback(lambda ended: self._end(name, running, ended, explain))
+        sealed = self._sealer.seal(_PURPOSE, name + self._peers.address.pack(), LONGEST_SECONDS + KEEP_SECONDS)
+        return {"resultType": "task", "taskId": sealed, **running.fields()}
+
+    async def get(self, task_id: str) -> Fields:
+        """The task in full. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
+        fields, _ = await self._ask("task-get", task_id, {})
+        return {"taskId": task_id, **fields}
+
+    async def update(self, task_id: str, responses: Mapping[str, Any]) -> None:
+        """Answers to what a task asks; others are ignored. Raises `CallFailure`."""
+        await self._ask("task-update", task_id, {"responses": dict(responses)})
+
+    async def cancel(self, task_id: str) -> None:
+        """End the task's call; one that has ended stays as it is. Raises `CallFailure`."""
+        await self._ask("task-cancel", task_id, {})
+
+    async def drain(self, seconds: float) -> None:
+        """Let running tasks end and their results be fetched; those that are not done in time fail, and say why."""
+        await self._quiet(max(seconds - FETCH_SECONDS, 0))
+        for running in list(self.running.values()):
+            running.ended = "the replica that ran it was shut down: run the call again"
+            if running.task is not None:
+                running.task.cancel()
+        await self._quiet(FETCH_SECONDS)
+
+    async def _quiet(self, seconds: float) -> None:
+        """Wait until nobody may come for a result any more. Clients that stopped asking are not waited for."""
+        for _ in range(int(seconds * 10)):
+            recent = time.monotonic() - FETCH_SECONDS
+            if not self.running and all(ended < recent for ended in self._unfetched.values()):
+                return
+            await asyncio.sleep(0.1)
+
+    async def _ask(self, operation: str, task_id: str, question: Question) -> Answer:
+        try:
+            opened = self._sealer.unseal(_PURPOSE, task_id)
+            owner = Address.unpack(opened[ID_BYTES:])
+        except Expired:
+            raise CallFailure(NOT_FOUND, "the task has expired") from None
+        except (NotOurs, ValueError):
+            raise CallFailure(BAD_REQUEST, "no such task: taskId is not one that this endpoint gave out") from None
+        return await self._peers.ask(owner, operation, {"id": opened[:ID_BYTES].hex(), **question})
+
+    async def _get_here(self, question: Question) -> Answer:
+        name = bytes.fromhex(question["id"])
+        running = self.running.get(name)
+        fields = running.fields() if running is not None else self.ended.get(name)
+        if fields is None:
+            raise CallFailure(NOT_FOUND, "the task is no longer kept: run the call again")
+        self._unfetched.pop(name, None)
+        return fields, b""
+
+    async def _update_here(self, question: Question) -> Answer:
+        running = await self._known(question)
+        if running is not None:
+            running.answer(question["responses"])
+        return {}, b""
+
+    async def _cancel_here(self, question: Question) -> Answer:
+        running = await self._known(question)
+        if running is not None and running.task is not None:
+            running.task.cancel()
+        return {}, b""
+
+    async def _known(self, question: Question) -> Running | None:
+        """The task while it runs; None when it has ended."""
+        running = self.running.get(bytes.fromhex(question["id"]))
+        if running is None and self.ended.get(bytes.fromhex(question["id"])) is None:
+            raise CallFailure(NOT_FOUND, "the task is no longer kept: run the call again")
+        return running
+
+    def _end(self, name: bytes, running: Running, task: "asyncio.Task[Fields]", explain: Explain) -> None:
+        del self.running[name]
+        if task.cancelled():
+            error = {"code": -32603, "message": running.ended}
+            fields = running.final("failed", statusMessage=running.ended, error=error) if running.ended else running.final("cancelled")
+        elif (raised := task.exception()) is not None:
+            error = explain(raised)
+            fields = running.final("failed", statusMessage=error["message"], error=error)
+        else:
+            fields = running.final("completed", result=task.result())
+        self.totals[fields["status"]] += 1
+        self.ended.put(fields, len(compact(fields)), KEEP_SECONDS, name)
+        now = time.monotonic()
+        self._unfetched = {known: ended for known, ended in self._unfetched.items() if ended > now - FETCH_SECONDS}
+        self._unfetched[name] = now
+
+
+async def _drive(running: Running, work: Work) -> Fields:
+    """The call to its end. What it asks before it is a task goes to the client that waits for it."""
+    result = await work(Round())
+    while running.detached and result.get("resultType") == "input_required":
+        running.ask(result.get("inputRequests") or {})
+        try:
+            async with asyncio.timeout(INPUT_SECONDS if running.questions else 0):
+                await running.answered.wait()
+        except TimeoutError:
+            raise CallFailure(TIMEOUT, f"the input that the server asked for did not come within {INPUT_SECONDS:g} s") from None
+        result = await work(Round(running.answers, result.get("requestState")))
+    return result
