@@ -69,6 +69,23 @@ class SandboxConfig(Document):
     max_result_bytes: int = 256 * 1024
 
 
+class ToolsConfig(Document):
+    """Which tools are shown how, and how much of a result is shown at once."""
+
+    pinned: list[str] = Field(default=[])
+    """Identifiers of tools that are listed beside the meta-tools."""
+    exclude: list[str] = Field(default=[])
+    """Globs over identifiers (`*` stands for anything): these tools do not exist for anybody."""
+    max_result_bytes: int = 24 * 1024
+    """Of text in one answer of a meta-tool; the rest is fetched with a cursor."""
+
+
+class BatchConfig(Document):
+    """Bounds of one execute_batch."""
+
+    max_items: int = 20
+
+
 class ServerConfig(Document):
     """The whole configuration of one MCPOptimizer's server Pods. Schema version 1."""
 
@@ -79,6 +96,8 @@ class ServerConfig(Document):
     mode: Literal["hybrid", "code_execution", "mcp_only"] = "hybrid"
     search_limit: int = 8
     search_synonyms: list[list[str]] = Field(default=[])
+    tools: ToolsConfig = ToolsConfig()
+    batch: BatchConfig = BatchConfig()
     upstreams: list[UpstreamConfig] = Field(default=[])
     sandbox: SandboxConfig
     limits: LimitsConfig = LimitsConfig()

@@ -40,6 +40,63 @@ class Search(Resource):
     )
 
 
+ToolName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?\.[^ *]+$",
+        max_length=256,
+        json_schema_extra={PATTERN_MESSAGE: "must name one tool as server.tool: write for example github.create_issue"},
+    ),
+]
+ToolPattern = Annotated[
+    str,
+    Field(
+        pattern=r"^[-a-z0-9*]{1,63}\.[^ ]+$",
+        max_length=256,
+        json_schema_extra={
+            PATTERN_MESSAGE: "must name tools as server.tool, where * stands for anything: write for example github.delete_*"
+        },
+    ),
+]
+
+
+class Tools(Resource):
+    """Which tools clients see, and how much of a result at once."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.pinned) || !has(self.exclude) || !self.pinned.exists(name, name in self.exclude)",
+                "a tool cannot be pinned and excluded: remove it from pinned or from exclude",
+                field="pinned",
+            )
+        )
+    )
+
+    pinned: list[ToolName] = Field(
+        default=[],
+        max_length=50,
+        description="Tools listed under their own definition beside the meta-tools, as server.tool. Each costs its tokens in every conversation.",
+    )
+    exclude: list[ToolPattern] = Field(
+        default=[],
+        max_length=200,
+        description="Tools nobody can find or call, in no mode and from no code: server.tool, where * stands for anything.",
+    )
+    max_result_bytes: int = Field(
+        default=24 * 1024,
+        ge=1024,
+        le=1024 * 1024,
+        description="Bytes of text that one answer of a meta-tool shows; the rest is fetched with a cursor. Not in mcp_only.",
+    )
+
+
+class Batch(Resource):
+    """Bounds of execute_batch."""
+
+    max_items: int = Field(default=20, ge=1, le=100, description="Calls of one execute_batch.")
+
+
 def _at_least(amount: str, least: str) -> dict[str, str]:
     """Below this the job agent itself cannot start, and every sandbox would fail in a loop."""
     value = f"string(self.{amount})"
@@ -127,9 +184,11 @@ class MCPOptimizerSpec(Resource):
     servers: Servers = Field(default=Servers(), description="Which MCPServers are federated.")
     mode: Literal["hybrid", "code_execution", "mcp_only"] = Field(
         default="hybrid",
-        description="hybrid: discover, execute and execute_code. code_execution: discover and execute_code. mcp_only: every tool, unchanged.",
+        description="hybrid: discover, execute, execute_batch and execute_code. code_execution: discover and execute_code. mcp_only: every tool, unchanged.",
     )
     search: Search = Field(default=Search(), description="How tools are found.")
+    tools: Tools = Field(default=Tools(), description="Which tools clients see, and how much of a result at once.")
+    batch: Batch = Field(default=Batch(), description="Bounds of execute_batch.")
     sandbox: Sandbox = Field(default=Sandbox(), description="Where execute_code runs.")
     limits: Limits = Field(default=Limits(), description="What clients may ask of one server replica at once.")
     resources: Resources | None = Field(

@@ -76,6 +76,8 @@ class ServerStats(Document):
     latency: Histogram = Histogram()
     tokens: TokenStats = TokenStats()
     upstreams: list[UpstreamStats] = Field(default=[])
+    unknown_pins: list[str] = Field(default=[])
+    """Pinned identifiers that no server offers to clients now, excluded ones among them; at most 50."""
     sandbox: SandboxStats = SandboxStats()
 
 

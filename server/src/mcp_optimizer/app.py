@@ -91,7 +91,7 @@ class Process:
         self.lane = lane or lane_of(self._kube, settings.sandbox_key_file)
         self.federation = Federation(self._on_snapshot)
         invoker = Invoker(self.federation, self.telemetry, self.sealer)
-        server = build_server(Endpoint(invoker, self.lane, self.telemetry), invoker, self.tasks)
+        server = build_server(Endpoint(invoker, self.lane, self.telemetry, self.handles), invoker, self.tasks)
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))

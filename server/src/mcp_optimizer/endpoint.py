@@ -2,13 +2,14 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from .context import PLAIN, CallContext
-from .errors import BAD_REQUEST, INTERNAL, CallFailure
-from .invoke import Invoker, object_argument
+from .errors import INTERNAL, CallFailure
+from .invoke import Invoker
 from .lane import OnOutput, SandboxLane
 from .naming import entry_id, split_id, with_entry_uris
 from .paging import Entry, page
@@ -17,36 +18,38 @@ from .rounds import StateRefused
 from .routes import route
 from .snapshot import Snapshot
 from .telemetry import Telemetry
+from .tools.batch import Batch
 from .tools.code import execute_code
-from .tools.definitions import definitions, offers_code
+from .tools.cut import Cutter, Keeper
+from .tools.definitions import definitions
 from .tools.discover import discover
+from .tools.plan import plan
+from .tools.route import Fallback, Route, UnknownTool, route_of
+
+__all__ = ["Endpoint", "UnknownTool"]
 
 log = logging.getLogger(__name__)
-
 
 FOR_PROGRAMS = frozenset({-32021, -32042})
 """Refusals that a client acts on by itself: a capability it did not declare, an address the user has to visit first."""
 
 
-class UnknownTool(Exception):
-    """The client called a name that tools/list does not have."""
-
-
 class Endpoint:
     """Answers of the tool methods."""
 
-    def __init__(self, invoker: Invoker, lane: SandboxLane, telemetry: Telemetry) -> None:
+    def __init__(self, invoker: Invoker, lane: SandboxLane, telemetry: Telemetry, keeper: Keeper) -> None:
         self._invoker = invoker
         self._lane = lane
         self._telemetry = telemetry
+        self._keeper = keeper
 
     def list_tools(self, cursor: str | None, server: str | None = None) -> dict[str, Any]:
-        """The meta-tools; in mcp_only mode a page of the real tools, on a `server`'s route of its own under their own names."""
+        """The meta-tools and the pinned tools; in mcp_only mode a page of the real tools, on a `server`'s route under their own names."""
         try:
             snapshot = self._invoker.snapshot()
         except CallFailure:
             return {"tools": []}
-        result = _direct_page(snapshot, cursor, server) if snapshot.config.mode == "mcp_only" else {"tools": definitions(snapshot.config)}
+        result = _direct_page(snapshot, cursor, server) if snapshot.config.mode == "mcp_only" else _meta_page(snapshot)
         baseline = 0 if cursor else snapshot.direct_bytes
         self._telemetry.tokens(baseline=baseline, served=len(orjson.dumps(result["tools"], default=str)))
         return result
@@ -54,15 +57,17 @@ class Endpoint:
     def lists_real_tools(self) -> bool:
         """Whether tools/list shows the servers' own tools, which change with them."""
         snapshot = self._invoker_snapshot()
-        return snapshot is None or snapshot.config.mode == "mcp_only"
+        return snapshot is None or snapshot.config.mode == "mcp_only" or bool(snapshot.config.tools.pinned)
 
     def input_schema(self, name: str) -> dict[str, Any] | None:
         """The schema whose header annotations a modern client mirrors; None when it has none of ours."""
         snapshot = self._invoker_snapshot()
-        name = _tool_id(name, route.get())
-        if snapshot is None or snapshot.config.mode != "mcp_only" or name not in snapshot.tools:
+        if snapshot is None:
             return None
-        tool = snapshot.tools[name]
+        name = _tool_id(name, route.get())
+        tool = (snapshot.tools if snapshot.config.mode == "mcp_only" else snapshot.pinned).get(name)
+        if tool is None:
+            return None
         return tool.definition["inputSchema"] if tool.header_map else None
 
     async def call_tool(
@@ -81,8 +86,11 @@ class Endpoint:
         started = time.perf_counter()
         kind, outcome = "unknown", "cancelled"
         try:
-            kind = self._kind(name)
-            result = await self._dispatch(kind, name, arguments, context, progress)
+            snapshot = self._invoker.snapshot()
+            path = route_of(snapshot, name, arguments)
+            kind = path.kind
+            self._count(path.fallbacks)
+            result = await self._take(path, snapshot, context, progress)
             outcome = "tool_error" if result.get("isError") else "ok"
             if kind == "direct" and server is None and "content" in result:
                 result["content"] = with_entry_uris(split_id(name)[0], result["content"])
@@ -102,33 +110,32 @@ class Endpoint:
         finally:
             self._telemetry.call(kind, outcome, time.perf_counter() - started)
 
-    def _kind(self, name: str) -> str:
-        snapshot = self._invoker.snapshot()
-        mode = snapshot.config.mode
-        if mode == "mcp_only":
-            if name in snapshot.tools:
-                return "direct"
-            raise UnknownTool(f"unknown tool {name[:200]!r}")
-        if name == "discover" or (name == "execute" and mode == "hybrid"):
-            return name
-        if name == "execute_code" and offers_code(snapshot.config.sandbox):
-            return name
-        hint = "pass it to execute as `tool`" if name in snapshot.tools and mode == "hybrid" else "find tools with discover"
-        raise UnknownTool(f"unknown tool {name[:200]!r}: {hint}")
+    async def _take(self, path: Route, snapshot: Snapshot, context: CallContext, progress: OnOutput | None) -> Result:
+        if path.kind == "direct":
+            return unchanged(await self._invoker.invoke(path.tool, path.arguments, context))
+        cutter = Cutter(self._keeper, snapshot.config.tools.max_result_bytes)
+        if path.kind == "execute":
+            return cutter.cut(once(await self._invoker.invoke(path.tool, path.arguments, context)))
+        if path.kind == "discover":
+            return await self._discover(snapshot, path.arguments, cutter)
+        if path.kind == "execute_batch":
+            wanted = plan(self._invoker, path.arguments)
+            self._count(wanted.fallbacks)
+            return await Batch(self._invoker, wanted, context, cutter).run()
+        return cutter.cut(await execute_code(self._lane, self._invoker, path.arguments, progress=progress))
 
-    async def _dispatch(self, kind: str, name: str, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
-        if kind == "execute":
-            tool = arguments.get("tool")
-            if not isinstance(tool, str):
-                raise CallFailure(BAD_REQUEST, "tool must be an id such as server.tool")
-            return once(await self._invoker.invoke(tool, object_argument(arguments, "arguments"), context))
-        if kind == "discover":
-            text = discover(self._invoker.snapshot(), arguments)
-            self._telemetry.tokens(served=len(text.encode()))
-            return text_result(text)
-        if kind == "execute_code":
-            return await execute_code(self._lane, self._invoker, arguments, progress=progress)
-        return unchanged(await self._invoker.invoke(name, arguments, context))
+    async def _discover(self, snapshot: Snapshot, arguments: dict[str, Any], cutter: Cutter) -> Result:
+        cursor = arguments.get("cursor")
+        rest = await cutter.rest(cursor) if isinstance(cursor, str) else None
+        if rest is not None:
+            return text_result(rest)
+        result = cutter.cut(text_result(discover(snapshot, arguments)))
+        self._telemetry.tokens(served=len(result["content"][0]["text"].encode()))
+        return result
+
+    def _count(self, fallbacks: Iterable[Fallback]) -> None:
+        for fallback in fallbacks:
+            self._telemetry.fallback(*fallback)
 
     def _invoker_snapshot(self) -> Snapshot | None:
         try:
@@ -139,6 +146,11 @@ class Endpoint:
 
 def _tool_id(name: str, server: str | None) -> str:
     return name if server is None else entry_id(server, name)
+
+
+def _meta_page(snapshot: Snapshot) -> dict[str, Any]:
+    """Meta-tools first: their bytes never change, so that a client's prompt cache stays valid whatever is pinned."""
+    return {"tools": [*definitions(snapshot.config), *(tool.listed for tool in snapshot.pinned.values())]}
 
 
 def _direct_page(snapshot: Snapshot, cursor: str | None, server: str | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from .rounds import Rounds
 from .seal import Sealer
 from .snapshot import Snapshot, Tool
 from .telemetry import Telemetry
+from .tools.signature import signature
 from .upstream.upstream import Upstream
 
 MAX_ARGUMENT_NAME = 200
@@ -39,13 +40,23 @@ class Invoker:
         """What large messages of all requests share."""
         return self._federation.memory
 
+    def check(self, tool_id: str, arguments: dict[str, Any] | None) -> Tool:
+        """The tool, when this call of it is allowed; `arguments` None: they are not known yet. Raises `CallFailure`. Sends nothing."""
+        tool = resolve(self.snapshot(), tool_id)
+        if arguments is not None:
+            try:
+                tool.validate(arguments)
+            except CallFailure as failure:
+                # With the signature the next attempt is right, and no discover is needed in between.
+                raise CallFailure(failure.code, f"{failure.message}; {signature(tool.definition, tool.id)}") from None
+        return tool
+
     async def invoke(self, tool_id: str, arguments: dict[str, Any], context: CallContext) -> dict[str, Any]:
         """The tool's result as its server sent it. Raises `CallFailure`; nothing is sent unless identifier and arguments are right.
 
         A caller that says what its client can be asked gets `resultType: input_required` when the server asks first.
         """
-        tool = resolve(self.snapshot(), tool_id)
-        tool.validate(arguments)
+        tool = self.check(tool_id, arguments)
         headers = mcp_param_headers(tool.header_map, arguments) if tool.header_map else None
         params = {"name": tool.name, "arguments": arguments}
         return await self.ask(tool.upstream, "tools/call", tool.name, params, headers, context, repeatable=tool.repeatable)
@@ -84,10 +95,12 @@ class Invoker:
 
 
 def resolve(snapshot: Snapshot, tool_id: str) -> Tool:
-    """The tool with this identifier, or a failure that names those that look like it."""
+    """The tool with this identifier or the only one it can mean, or a failure that names those that look like it."""
     tool = snapshot.tools.get(tool_id)
     if tool is not None:
         return tool
+    if (meant := snapshot.spellings.meant(tool_id)) is not None:
+        return snapshot.tools[meant[0]]
     shown = tool_id[:MAX_ARGUMENT_NAME]
     near = snapshot.names.nearest(tool_id) or [hit.tool.id for hit in snapshot.index.search(shown, 3)]
     hint = f"did you mean {', '.join(near)}?" if near else "find one with discover"

@@ -68,6 +68,7 @@ class Management:
             latency=latency,
             tokens=tokens,
             upstreams=self._federation.stats(),
+            unknown_pins=list(snapshot.unknown_pins) if snapshot else [],
             sandbox=self._lane.stats(),
         )
 

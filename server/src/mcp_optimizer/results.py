@@ -1,7 +1,8 @@
 """Results on their way to a model or to code: said once, well-formed whatever a server sent."""
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 import orjson
 from mcp_types import CallToolResult
@@ -12,6 +13,10 @@ from .errors import BAD_GATEWAY, CallFailure
 Result = dict[str, Any]
 MAX_BLOCKS = 1000
 """Of content in one result: each is checked and shown by itself, and a reply has room for millions of empty ones."""
+
+MAX_SQUEEZED = 1024 * 1024
+"""Characters of JSON text that white space is taken out of: beyond that it costs other calls their time."""
+_SPACE_OUTSIDE_STRINGS: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+')
 
 
 def text_result(text: str, *, is_error: bool = False) -> Result:
@@ -37,6 +42,7 @@ def once(result: Result) -> Result:
     if result.get("resultType") == "input_required":
         return result
     blocks = _blocks(result.get("content"))
+    blocks = [_squeezed_block(block) for block in blocks]
     kept: Result = {"content": blocks, "isError": result.get("isError") is True}
     structured = result.get("structuredContent")
     if structured is None:
@@ -46,6 +52,25 @@ def once(result: Result) -> Result:
     if not any(_says(block, structured) for block in blocks):
         kept["structuredContent"] = structured
     return kept
+
+
+def squeezed(text: str) -> str:
+    """JSON objects and arrays without the white space between their tokens; every other text as it is. No token changes: numbers
+    too large for us, repeated names and escapes stay as the server wrote them.
+    """
+    start = text[:64].lstrip()[:1]
+    if start not in ("{", "[") or len(text) > MAX_SQUEEZED:
+        return text
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return _SPACE_OUTSIDE_STRINGS.sub(r"\1", text)
+
+
+def other_blocks(result: Result) -> list[dict[str, Any]]:
+    """The content blocks that are no text, such as images."""
+    return [block for block in _blocks(result.get("content")) if block.get("type") != "text"]
 
 
 def unchanged(result: Result) -> Result:
@@ -75,6 +100,12 @@ def job_value(result: Result) -> Any:
 def error_text(result: Result) -> str:
     """What a failed tool said."""
     return str(job_value(result))[:2000] or "the tool reported an error without a message"
+
+
+def _squeezed_block(block: dict[str, Any]) -> dict[str, Any]:
+    text = _text(block)
+    shorter = squeezed(text) if text is not None else text
+    return block if shorter is text else {**block, "text": shorter}
 
 
 def _text(block: Any) -> str | None:

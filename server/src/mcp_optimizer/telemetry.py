@@ -13,7 +13,7 @@ from prometheus_client import Histogram as PrometheusHistogram
 from mcp_optimizer_api.config import ServerConfig
 from mcp_optimizer_api.stats import LATENCY_BOUNDS_MS, Histogram, TokenStats
 
-KINDS: Final = ("discover", "execute", "execute_code", "direct", "unknown")
+KINDS: Final = ("discover", "execute", "execute_batch", "execute_code", "direct", "unknown")
 OUTCOMES: Final = ("ok", "tool_error", "400", "403", "404", "408", "429", "500", "502", "503", "cancelled")
 REJECTIONS: Final = ("origin", "too_large", "too_deep", "method", "path")
 BYTES_PER_TOKEN: Final = 4
@@ -40,6 +40,12 @@ class Telemetry:
             "mcp_optimizer_upstream_seconds", "Time servers take to answer a tool call.", buckets=_BUCKETS, registry=self.registry
         )
         self._tokens = Counter("mcp_optimizer_tokens", "Estimated tokens of definitions and discovery.", ["kind"], registry=self.registry)
+        self._fallbacks = Counter(
+            "mcp_optimizer_fallbacks",
+            "Calls taken by another path than the one asked for, before anything was sent.",
+            ["from", "to", "reason"],
+            registry=self.registry,
+        )
         self._config = Counter("mcp_optimizer_config_documents", "Configuration documents read.", ["result"], registry=self.registry)
         self._rejected = Counter("mcp_optimizer_rejected_requests", "Requests refused before any tool.", ["reason"], registry=self.registry)
         self.in_flight = Gauge("mcp_optimizer_requests_in_flight", "HTTP requests that are being answered.", registry=self.registry)
@@ -72,6 +78,10 @@ class Telemetry:
             if size:
                 self._bytes[kind] += size
                 self._tokens.labels(kind).inc(size / BYTES_PER_TOKEN)
+
+    def fallback(self, asked: str, taken: str, reason: str) -> None:
+        """A call took another path; the three are one of `tools.route.FALLBACKS`."""
+        self._fallbacks.labels(asked, taken, reason).inc()
 
     def config_read(self, accepted: bool) -> None:
         """A configuration document was put in force or rejected."""

@@ -115,7 +115,8 @@ async def test_arguments_that_do_not_fit_the_schema_never_reach_the_server(
         await server.tools_ready(len(TOOLS))
         async with Client(server.url) as client:
             error = envelope(await client.call_tool("execute", {"tool": "good.create_issue", "arguments": arguments}))
-    assert error == {"code": 400, "message": message}
+    signature = "good.create_issue(repo: str, title: str, labels?: str[])"
+    assert error == {"code": 400, "message": f"{message}; {signature}"}, "the next attempt needs no discover"
     assert good.calls == []
 
 
@@ -128,8 +129,8 @@ async def test_an_unknown_tool_is_answered_with_the_names_that_look_like_it(star
             error = envelope(await client.call_tool("execute", {"tool": "good.creat_isue"}))
             assert error["code"] == 404
             assert error["message"].startswith("no tool 'good.creat_isue': did you mean good.create_issue")
-            with pytest.raises(MCPError, match=r"unknown tool 'good\.echo': pass it to execute"):
-                await client.call_tool("good.echo", {})
+            with pytest.raises(MCPError, match=r"unknown tool 'good\.ecko': did you mean good\.echo.*Pass it to execute"):
+                await client.call_tool("good.ecko", {})
 
 
 async def test_hostile_definitions_are_dropped_or_cleaned_and_the_rest_is_served(start: Start, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ async def test_a_client_of_each_era_discovers_and_calls_tools_of_servers_of_both
         await server.tools_ready(2 * len(TOOLS))
         async with Client(server.url, mode=era) as client:
             listed = await client.list_tools()
-            assert [tool.name for tool in listed.tools] == ["discover", "execute", "execute_code"]
+            assert [tool.name for tool in listed.tools] == ["discover", "execute", "execute_batch", "execute_code"]
             hits = text(await client.call_tool("discover", {"query": "creating an issue"}))
             assert "new.create_issue(repo: str, title: str, labels?: str[]): Create an issue in a repository" in hits
             assert "old.create_issue(" in hits

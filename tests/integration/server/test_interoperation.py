@@ -87,10 +87,13 @@ async def test_discover_shows_servers_hits_and_schemas(start: Start, tmp_path: P
 
             servers = (await discover()).splitlines()
             assert servers[0].startswith("gone (not available: server gone cannot be reached")
-            assert servers[1] == f"it ({len(TOOLS)} tools): Tracks issues"
+            assert servers[1] == f"it ({len(TOOLS)} tools, 172 tokens): Tracks issues"
+            assert servers[2] == f"all: {len(TOOLS)} tools, 176 tokens of schemas: load_all (ids: the servers, detail: schema)"
             assert '"inputSchema":{"type":"object","properties":{"city"' in await discover(ids=["it.weather"])
             assert (await discover(query="weather", detail="schema")).startswith('{"id":"it.weather","description":')
-            assert len((await discover(query="issue message error weather", limit=1)).splitlines()) == 1
+            assert [line.split()[0] for line in (await discover(query="issue message error weather", limit=1)).splitlines()][1:] == [
+                "more:"
+            ]
             assert (await discover(query="zeppelin")).startswith("No tool matches.")
             assert '"code":404' in await discover(ids=["it.wether"])
             assert '"code":400' in await discover(query="x", limit=0)

@@ -17,7 +17,7 @@ def text(value: str) -> dict[str, Any]:
     ("result", "expected"),
     [
         ({"content": [text("hi")]}, {"content": [text("hi")], "isError": False}),
-        ({"content": [text('{"a": 1}')], "structuredContent": {"a": 1}}, {"content": [text('{"a": 1}')], "isError": False}),
+        ({"content": [text('{"a": 1}')], "structuredContent": {"a": 1}}, {"content": [text('{"a":1}')], "isError": False}),
         ({"content": [text("7")], "structuredContent": {"result": 7}}, {"content": [text("7")], "isError": False}),
         ({"content": [text("seven")], "structuredContent": {"result": "seven"}}, {"content": [text("seven")], "isError": False}),
         ({"content": [], "structuredContent": {"a": 1}}, {"content": [text('{"a":1}')], "isError": False}),

@@ -12,6 +12,7 @@ from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.invoke import resolve
 from mcp_optimizer.search import NearestNames
 from mcp_optimizer.snapshot import Snapshot
+from mcp_optimizer.spelling import Spellings
 from mcp_optimizer.upstream import catalogue
 from mcp_optimizer.upstream.upstream import Upstream
 from mcp_optimizer.upstream.wire import MAX_VALUES, Reply, ReplyTooLarge, Wire, parse_reply
@@ -121,7 +122,7 @@ def test_a_description_is_cut_before_it_is_cleaned_letter_by_letter(monkeypatch:
 def test_a_wrong_identifier_of_a_megabyte_is_not_searched_in_full() -> None:
     searched: list[str] = []
     index = SimpleNamespace(search=lambda query, limit: searched.append(query) or [])
-    snapshot = SimpleNamespace(tools={}, names=NearestNames([]), index=index)
+    snapshot = SimpleNamespace(tools={}, names=NearestNames([]), spellings=Spellings([]), index=index)
     with pytest.raises(CallFailure, match="no tool"):
         resolve(cast(Snapshot, snapshot), "x" * 1_000_000)
     assert [len(query) for query in searched] == [200]

@@ -5,7 +5,16 @@ from decimal import ROUND_FLOOR
 from typing import Final
 
 from mcp_operator.kinds import CONFIG_MAP, Manifest
-from mcp_optimizer_api.config import BreakerConfig, LimitsConfig, RetriesConfig, SandboxConfig, ServerConfig, UpstreamConfig
+from mcp_optimizer_api.config import (
+    BatchConfig,
+    BreakerConfig,
+    LimitsConfig,
+    RetriesConfig,
+    SandboxConfig,
+    ServerConfig,
+    ToolsConfig,
+    UpstreamConfig,
+)
 from mcp_optimizer_api.names import (
     COMPONENT_LABEL,
     COMPONENT_SANDBOX,
@@ -54,6 +63,8 @@ def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[Upst
         mode=spec.mode,
         search_limit=spec.search.limit,
         search_synonyms=spec.search.synonyms,
+        tools=ToolsConfig(pinned=spec.tools.pinned, exclude=spec.tools.exclude, max_result_bytes=spec.tools.max_result_bytes),
+        batch=BatchConfig(max_items=spec.batch.max_items),
         upstreams=sorted(upstreams, key=lambda upstream: upstream.name),
         sandbox=_sandbox(owner, spec),
         limits=_limits(spec),

@@ -9,36 +9,51 @@ Definition = dict[str, Any]
 DISCOVER: Final[Definition] = {
     "name": "discover",
     "description": (
-        "Find tools. query: what one step of the task does, in a few words (search once per step); returns matching tools as "
-        "server.tool(arg: type, optional?: type): purpose. ids: full input schemas of these tools. Neither: the servers."
+        "Find tools. query: what one step does, in a few words (search once per step). "
+        "ids: schemas of tools, or a server's tools. cursor: more of a cut answer. Nothing: the servers."
     ),
     "inputSchema": {
         "type": "object",
         "properties": {
             "query": {"type": "string"},
             "ids": {"type": "array", "items": {"type": "string"}},
-            "detail": {"enum": ["brief", "schema"]},
+            "detail": {"enum": ["names", "brief", "schema"]},
             "limit": {"type": "integer"},
+            "cursor": {"type": "string"},
         },
     },
     "annotations": {"readOnlyHint": True},
 }
 EXECUTE: Final[Definition] = {
     "name": "execute",
-    "description": "Call one tool found by discover. tool: its id, server.tool; arguments: what its signature asks for.",
+    "description": "Call a tool found by discover.",
     "inputSchema": {
         "type": "object",
         "properties": {"tool": {"type": "string"}, "arguments": {"type": "object"}},
         "required": ["tool"],
     },
 }
+EXECUTE_BATCH: Final[Definition] = {
+    "name": "execute_batch",
+    "description": (
+        'Make several calls [{tool, arguments, id?, compensate?: {tool, arguments}}]. "${id.path.0}" inserts an earlier result.'
+    ),
+    "inputSchema": {
+        "type": "object",
+        "properties": {
+            "calls": {"type": "array", "items": {"type": "object"}},
+            "mode": {"enum": ["sequential", "parallel"]},
+            "on_error": {"enum": ["stop", "continue", "compensate"]},
+        },
+        "required": ["calls"],
+    },
+}
 EXECUTE_CODE: Final[Definition] = {
     "name": "execute_code",
     "description": (
-        "Run Python in a fresh sandbox: standard library only, no network, nothing kept. Best for several calls, loops or large data: "
-        'only what you print and the last expression come back. call("server.tool", arg=value) calls a tool and returns its result '
-        "(dict, list or str; discover shows the arguments); "
-        "ToolError if it fails. params is available as a dict."
+        "Run Python in a fresh sandbox: standard library, no network, nothing kept. Best for loops or large data: "
+        'only prints and the last expression come back. call("server.tool", arg=value) returns a tool\'s result '
+        "(dict, list or str) or raises ToolError. params is a dict."
     ),
     "inputSchema": {
         "type": "object",
@@ -46,16 +61,24 @@ EXECUTE_CODE: Final[Definition] = {
         "required": ["code"],
     },
 }
+META_TOOLS: Final = ("discover", "execute", "execute_batch", "execute_code")
 
 
 def definitions(config: ServerConfig) -> list[Definition]:
     """The meta-tools of this mode, always in the same order and words, so that a client's prompt cache stays valid."""
     tools = [DISCOVER]
     if config.mode == "hybrid":
-        tools.append(EXECUTE)
+        tools += [EXECUTE, EXECUTE_BATCH]
     if offers_code(config.sandbox):
         tools.append(EXECUTE_CODE)
     return tools
+
+
+def offers(config: ServerConfig, name: str) -> bool:
+    """Whether this is one of the meta-tools of this mode."""
+    if name == "execute_code":
+        return offers_code(config.sandbox)
+    return name == "discover" or (name in META_TOOLS and config.mode == "hybrid")
 
 
 def offers_code(sandbox: SandboxConfig) -> bool:

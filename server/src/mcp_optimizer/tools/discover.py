@@ -1,35 +1,46 @@
 """`discover`: the way from a few words to a tool, in as few tokens as will do."""
 
-from collections import Counter
-from typing import Any
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Final
 
 from mcp_optimizer.errors import BAD_REQUEST, CallFailure
 from mcp_optimizer.invoke import resolve
+from mcp_optimizer.naming import split_id
 from mcp_optimizer.results import compact
 from mcp_optimizer.snapshot import Snapshot, Tool
 
+from .cut import bad_cursor
+from .manifest import manifest
 from .signature import signature, summary
 
-MAX_LIMIT = 50
-MAX_IDS = 50
-MAX_QUERY = 2000
-MAX_SERVERS = 200
-NO_DESCRIPTION_NAMES = 5
+MAX_LIMIT: Final = 50
+MAX_IDS: Final = 50
+MAX_QUERY: Final = 2000
+MAX_HITS: Final = 200
+"""That one query leads to, page after page: whoever has read so many asks the wrong question."""
+LISTED: Final = 50
+"""Tools of a server on one page."""
+DETAILS: Final = ("names", "brief", "schema")
+_CURSOR: Final = re.compile(r"([0-9]{1,3})\.([0-9a-f]{4})([0-9a-f]{4})")
 
 
 def discover(snapshot: Snapshot, arguments: dict[str, Any]) -> str:
-    """The answer as text: hits for `query`, schemas for `ids`, the servers for neither."""
+    """The answer as text: hits for `query`, schemas or a server's tools for `ids`, the servers for neither. Raises `CallFailure` 400 and 404."""
     query, ids = arguments.get("query"), arguments.get("ids")
-    detail = arguments.get("detail", "brief")
-    if detail not in ("brief", "schema"):
-        raise CallFailure(BAD_REQUEST, f"detail is {str(detail)[:40]!r}: use brief or schema")
+    detail, cursor = arguments.get("detail"), arguments.get("cursor")
+    if detail is not None and detail not in DETAILS:
+        raise CallFailure(BAD_REQUEST, f"detail is {str(detail)[:40]!r}: use {', '.join(DETAILS)}")
+    if cursor is not None and not isinstance(cursor, str):
+        raise bad_cursor()
     if ids:
-        return _schemas(snapshot, ids)
+        return _named(snapshot, ids, detail, cursor, _limit(arguments.get("limit"), LISTED))
     if query is not None and not isinstance(query, str):
         raise CallFailure(BAD_REQUEST, f"query must be text, not {type(query).__name__}")
     if query and query.strip():
-        return _hits(snapshot, query[:MAX_QUERY], _limit(arguments.get("limit"), snapshot.config.search_limit), detail)
-    return _servers(snapshot)
+        return _hits(snapshot, query[:MAX_QUERY].strip(), _limit(arguments.get("limit"), snapshot.config.search_limit), detail, cursor)
+    return manifest(snapshot, cursor)
 
 
 def _limit(value: Any, default: int) -> int:
@@ -40,41 +51,71 @@ def _limit(value: Any, default: int) -> int:
     return int(value)
 
 
-def _schemas(snapshot: Snapshot, ids: Any) -> str:
+def _named(snapshot: Snapshot, ids: Any, detail: str | None, cursor: str | None, limit: int) -> str:
     if isinstance(ids, str):
         ids = [ids]
     if not isinstance(ids, list) or not all(isinstance(item, str) for item in ids) or len(ids) > MAX_IDS:
-        raise CallFailure(BAD_REQUEST, f"ids must be a list of at most {MAX_IDS} tool ids such as server.tool")
-    return "\n".join(_schema(resolve(snapshot, item)) for item in dict.fromkeys(ids))
+        raise CallFailure(BAD_REQUEST, f"ids must be a list of at most {MAX_IDS} tool ids such as server.tool, or names of servers")
+    if cursor is not None and not any(cursor.startswith(f"{item}.") for item in ids):
+        raise bad_cursor()
+    shown: list[str] = []
+    for item in dict.fromkeys(ids):
+        if item in snapshot.by_server:
+            shown += _listing(snapshot.by_server[item], item, detail, cursor, limit)
+        else:
+            shown.append(_shown(resolve(snapshot, item), detail or "schema"))
+    return "\n".join(shown)
 
 
-def _schema(tool: Tool) -> str:
+def _listing(tools: Sequence[Tool], server: str, detail: str | None, cursor: str | None, limit: int) -> list[str]:
+    """A page of one server's tools. The cursor is the last identifier shown: right even when the catalogue changed in between."""
+    if cursor is not None and cursor.startswith(f"{server}."):
+        tools = [tool for tool in tools if split_id(tool.id) > split_id(cursor)]
+    lines = [_shown(tool, detail or "brief") for tool in tools[:limit]]
+    if len(tools) > limit:
+        lines.append(f'{len(tools) - limit} more: ids ["{server}"], cursor {tools[limit - 1].id}')
+    return lines or ["No more tools."]
+
+
+def _hits(snapshot: Snapshot, query: str, limit: int, detail: str | None, cursor: str | None) -> str:
+    if query in snapshot.tools and cursor is None:
+        return _shown(snapshot.tools[query], detail or "schema")
+    seen = _seen(snapshot, query, cursor) if cursor is not None else []
+    wanted = min(len(seen) + limit, MAX_HITS)
+    ranked = [hit.tool for hit in snapshot.index.search(query, wanted)]
+    had = {tool.id for tool in seen}
+    fresh = [tool for tool in ranked if tool.id not in had][:limit]
+    if not fresh:
+        return "No more tools match." if cursor is not None else "No tool matches. " + _ADVICE
+    lines = [_shown(tool, detail or "brief") for tool in fresh]
+    if len(ranked) == wanted < MAX_HITS:
+        lines.append(f"more: cursor {wanted}.{_mark(query)}{_mark(ranked[-1].id)}")
+    return "\n".join(lines)
+
+
+_ADVICE: Final = "Try other words (an action and a thing), or discover without arguments to see the servers."
+
+
+def _seen(snapshot: Snapshot, query: str, cursor: str) -> list[Tool]:
+    """The hits of the pages before. Ranks may have moved since: the cursor marks the last hit as well as its position."""
+    found = _CURSOR.fullmatch(cursor)
+    if found is None or found[2] != _mark(query):
+        raise bad_cursor()
+    ranked = [hit.tool for hit in snapshot.index.search(query, min(int(found[1]), MAX_HITS))]
+    last = next((number for number, tool in enumerate(ranked) if _mark(tool.id) == found[3]), len(ranked) - 1)
+    return ranked[: last + 1]
+
+
+def _mark(text: str) -> str:
+    return blake2b(text.encode("utf-8", "replace"), digest_size=2).hexdigest()
+
+
+def _shown(tool: Tool, detail: str) -> str:
+    """One tool, in one line."""
+    if detail == "names":
+        return tool.id
+    if detail == "brief":
+        purpose = summary(tool.definition)
+        return signature(tool.definition, tool.id) + (f": {purpose}" if purpose else "")
     shown = {"id": tool.id, "description": tool.definition.get("description"), "inputSchema": tool.definition["inputSchema"]}
     return compact({key: value for key, value in shown.items() if value is not None})
-
-
-def _hits(snapshot: Snapshot, query: str, limit: int, detail: str) -> str:
-    if query.strip() in snapshot.tools:
-        return _schema(snapshot.tools[query.strip()])
-    tools = [hit.tool for hit in snapshot.index.search(query, limit)]
-    if not tools:
-        return "No tool matches. Try other words (an action and a thing), or discover without arguments to see the servers."
-    return "\n".join(_schema(tool) if detail == "schema" else line(tool) for tool in tools)
-
-
-def line(tool: Tool) -> str:
-    """One hit."""
-    purpose = summary(tool.definition)
-    return signature(tool.definition, tool.id) + (f": {purpose}" if purpose else "")
-
-
-def _servers(snapshot: Snapshot) -> str:
-    counts = Counter(tool.server for tool in snapshot.tools.values())
-    lines = []
-    for upstream, offer in sorted(snapshot.servers, key=lambda pair: pair[0].name)[:MAX_SERVERS]:
-        what = summary({"description": offer.title}, 120) or ", ".join(tool["name"] for tool in offer.catalogue[:NO_DESCRIPTION_NAMES])
-        state = f"{counts[upstream.name]} tools" if upstream.error is None else f"not available: {upstream.error[:120]}"
-        lines.append(f"{upstream.name} ({state})" + (f": {what}" if what else ""))
-    if len(snapshot.servers) > MAX_SERVERS:
-        lines.append(f"… {len(snapshot.servers) - MAX_SERVERS} more servers")
-    return "\n".join(lines) or "No servers are federated yet."
