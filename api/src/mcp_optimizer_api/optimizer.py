@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from .base import Resource
 from .cel import PATTERN_MESSAGE, rule, rules
 from .limits import Limits
+from .observability import NetworkPolicySettings
 from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, Image, LabelSelector, LocalReference, ObjectName, Quantity, Resources
 from .status import Condition
 
@@ -166,12 +167,6 @@ class Sandbox(Resource):
     max_processes: int = Field(default=50, ge=1, le=1000, description="Processes and threads of one job.")
     max_concurrent: int = Field(default=50, ge=1, le=1000, description="Jobs at once per server replica; more wait, then get an error.")
     pool: SandboxPool = Field(default=SandboxPool(), description="How many Pods are kept.")
-
-
-class NetworkPolicySettings(Resource):
-    """NetworkPolicies around the server and its sandboxes."""
-
-    enabled: bool = Field(default=True, description="Restrict who reaches the server. Sandboxes are always isolated.")
 
 
 class MCPOptimizerSpec(Resource):

@@ -30,6 +30,14 @@ OPTIMIZERS: dict[str, Spec | None] = {
     },
     "every mode": {"mode": "code_execution"},
     "synonyms of words and phrases": {"search": {"synonyms": [["ticket", "support case", "Vorgang"], ["GmbH & Co. KG", "company"]]}},
+    "who may scrape metrics": {
+        "networkPolicy": {
+            "metricsFrom": [
+                {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}, "podSelector": {}},
+                {"podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["prometheus"]}]}},
+            ]
+        }
+    },
     "gVisor": {"sandbox": {"runtimeClassName": "gvisor", "image": "registry.example.com:5000/team/sandbox:1.2"}},
     "every upper bound": {"replicas": 1000, "search": {"limit": 50}, "sandbox": {"timeoutSeconds": 3600, "pool": {"max": 1000}}},
 }

@@ -33,6 +33,21 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "replicas as text": ({"replicas": "3"}, "spec.replicas", "must be of type integer"),
     "a fraction of a replica": ({"replicas": 1.5}, "spec.replicas", "must be of type integer"),
     "an unknown mode": ({"mode": "fast"}, "spec.mode", '"hybrid", "code_execution", "mcp_only"'),
+    "a scraper without a selector": (
+        {"networkPolicy": {"metricsFrom": [{}]}},
+        "spec.networkPolicy.metricsFrom[0]",
+        "set namespaceSelector, podSelector or both",
+    ),
+    "scrapers where everybody may scrape": (
+        {"networkPolicy": {"enabled": False, "metricsFrom": [{"podSelector": {}}]}},
+        "spec.networkPolicy.metricsFrom",
+        "remove it or set enabled: true",
+    ),
+    "an unknown way to select a scraper": (
+        {"networkPolicy": {"metricsFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}},
+        "spec.networkPolicy.metricsFrom[0].ipBlock",
+        "unknown field",
+    ),
     "no hits at all": ({"search": {"limit": 0}}, "spec.search.limit", "greater than or equal to 1"),
     "a synonym of nothing": ({"search": {"synonyms": [["ticket"]]}}, "spec.search.synonyms[0]", "at least 2 items"),
     "a synonym without a letter": (

@@ -178,6 +178,18 @@ def test_the_management_port_is_for_the_operator_and_the_other_replicas() -> Non
     assert rules[1]["from"][1:] == [{"podSelector": {"matchLabels": replicas}}]
 
 
+def test_metrics_are_also_for_whom_the_resource_names() -> None:
+    prometheus = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},
+        "podSelector": {"matchLabels": {"app": "p"}},
+    }
+    by_expression = {"podSelector": {"matchExpressions": [{"key": "scrapes", "operator": "Exists"}]}}
+    peers = [prometheus, {"namespaceSelector": {}}, by_expression]
+    rules = one(of_optimizer(networkPolicy={"metricsFrom": peers}), "NetworkPolicy", "x-optimizer")["spec"]["ingress"]
+    assert rules[1]["from"][2:] == peers
+    assert rules[1]["ports"] == [{"protocol": "TCP", "port": 8081}]
+
+
 def test_the_server_may_only_read() -> None:
     rules = one(of_optimizer(), "Role")["rules"]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}

@@ -35,7 +35,7 @@ def optimizer_children(
         sandbox_isolation(owner),
     ]
     if spec.network_policy.enabled:
-        children.append(server_policy(owner, settings))
+        children.append(server_policy(owner, settings, spec.network_policy.metrics_from))
     children += [service(owner, sticky=False), pdb(owner)]
     if spec.autoscaling.enabled:
         children.append(hpa(owner, spec.autoscaling))

@@ -1,5 +1,7 @@
 """The NetworkPolicies: who may talk to what. Only cluster networks that enforce policies act on them."""
 
+from collections.abc import Sequence
+
 from mcp_operator.kinds import NETWORK_POLICY, Manifest
 from mcp_operator.settings import Settings
 from mcp_optimizer_api.names import (
@@ -13,6 +15,7 @@ from mcp_optimizer_api.names import (
     OPTIMIZER_LABEL,
     sandbox_policy,
 )
+from mcp_optimizer_api.observability import MetricsPeer
 
 from .child import Owner, child
 
@@ -20,8 +23,9 @@ OPERATOR_NAME = "mcp-operator"
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
-def server_policy(owner: Owner, settings: Settings) -> Manifest:
-    """Clients reach the MCP port from anywhere; the management port is for the operator, and for what one replica asks another."""
+def server_policy(owner: Owner, settings: Settings, metrics_from: Sequence[MetricsPeer] = ()) -> Manifest:
+    """Clients reach the MCP port from anywhere; the management port is for the operator, for other replicas and for who scrapes metrics."""
+    admitted = [_operator(settings), {"podSelector": {"matchLabels": owner.selector}}, *(_peer(peer) for peer in metrics_from)]
     return child(
         NETWORK_POLICY,
         owner,
@@ -30,7 +34,7 @@ def server_policy(owner: Owner, settings: Settings) -> Manifest:
             "policyTypes": ["Ingress"],
             "ingress": [
                 {"ports": _tcp(MCP_PORT)},
-                {"from": [_operator(settings), {"podSelector": {"matchLabels": owner.selector}}], "ports": _tcp(MANAGEMENT_PORT)},
+                {"from": admitted, "ports": _tcp(MANAGEMENT_PORT)},
             ],
         },
     )
@@ -69,6 +73,16 @@ def _operator(settings: Settings) -> Manifest:
     return {
         "namespaceSelector": {"matchLabels": {NAMESPACE_NAME_LABEL: settings.namespace}},
         "podSelector": {"matchLabels": {NAME_LABEL: OPERATOR_NAME}},
+    }
+
+
+def _peer(peer: MetricsPeer) -> Manifest:
+    """As the API has it. An empty selector is one that selects all, so it must not get lost on the way."""
+    selectors = {"namespaceSelector": peer.namespace_selector, "podSelector": peer.pod_selector}
+    return {
+        name: selector.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+        for name, selector in selectors.items()
+        if selector is not None
     }
 
 
