@@ -11,6 +11,7 @@ import uvicorn
 
 from mcp_optimizer_api.config import ServerConfig
 
+from .changes import Changes
 from .config_source import follow, from_config_map, from_file
 from .endpoint import Endpoint
 from .federation import Federation
@@ -36,6 +37,8 @@ from .telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+LAST_SECONDS = 3
+"""What is left for streams to say goodbye when calls take all the time there is."""
 FIRST_ATTEMPT_SECONDS = 5.0
 """How long a new Pod may wait for its servers before it reports ready without them."""
 
@@ -89,9 +92,10 @@ class Process:
         self.handles = Handles(self.sealer, self.peers)
         self.tasks = Tasks(self.sealer, self.peers)
         self.lane = lane or lane_of(self._kube, settings.sandbox_key_file)
-        self.federation = Federation(self._on_snapshot)
+        self.changes = Changes()
+        self.federation = Federation(self._on_snapshot, self.changes.resource)
         invoker = Invoker(self.federation, self.telemetry, self.sealer)
-        server = build_server(Endpoint(invoker, self.lane, self.telemetry, self.handles), invoker, self.tasks)
+        server = build_server(Endpoint(invoker, self.lane, self.telemetry, self.handles), invoker, self.tasks, self.changes)
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))
@@ -130,7 +134,9 @@ class Process:
         await asyncio.wait([stopped, *serving, *background[:1]], return_when=asyncio.FIRST_COMPLETED)
         await self._drain()
         public.should_exit = True
+        streams = asyncio.create_task(self._close_streams())
         await asyncio.gather(serving[0], self.tasks.drain(self.settings.finish_seconds))
+        streams.cancel()
         self.management.closing.set()
         private.should_exit = True
         await serving[1]
@@ -142,6 +148,14 @@ class Process:
         self.gate.draining = True
         log.info("draining", extra={"in_flight": self.gate.in_flight})
         await asyncio.sleep(self.settings.drain_seconds)
+
+    async def _close_streams(self) -> None:
+        """End the streams that have no end of their own, after all other requests: their clients hear of changes for as long as this replica runs."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self.settings.finish_seconds - LAST_SECONDS)):
+                while self.gate.in_flight > self.changes.streams:  # noqa: ASYNC110 -- rare, and nothing hot has to count for it
+                    await asyncio.sleep(0.05)
+        self.changes.close()
 
     async def _follow_config(self) -> None:
         await follow(self._documents(), self.federation.apply, self.telemetry.config_read)
@@ -158,6 +172,7 @@ class Process:
         self.management.settled = True
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
+        self.changes.compare(snapshot)
         if snapshot.config is self._config:
             return
         self._config = snapshot.config

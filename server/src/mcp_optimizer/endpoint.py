@@ -92,7 +92,7 @@ class Endpoint:
             self._count(path.fallbacks)
             result = await self._take(path, snapshot, context, progress)
             outcome = "tool_error" if result.get("isError") else "ok"
-            if kind == "direct" and server is None and "content" in result:
+            if snapshot.config.mode == "mcp_only" and server is None and "content" in result:
                 result["content"] = with_entry_uris(split_id(name)[0], result["content"])
             return result
         except CallFailure as failure:

@@ -16,7 +16,7 @@ from mcp_optimizer_api.stats import UpstreamStats
 
 from .ration import Ration
 from .snapshot import Snapshot, ToolCache, compile_snapshot
-from .upstream.upstream import Upstream
+from .upstream.upstream import OnResource, Upstream
 from .upstream.wire import Bounds, Wire
 
 log = logging.getLogger(__name__)
@@ -32,11 +32,12 @@ OnSnapshot = Callable[[Snapshot], None]
 class Federation:
     """Owner of every `Upstream` and of the snapshot in force."""
 
-    def __init__(self, on_snapshot: OnSnapshot = lambda snapshot: None) -> None:
+    def __init__(self, on_snapshot: OnSnapshot = lambda snapshot: None, on_resource: OnResource = lambda server, uri: None) -> None:
         self.snapshot: Snapshot | None = None
         self.memory = Ration(LimitsConfig().message_memory_bytes)
         self.bounds = Bounds()
         self._on_snapshot = on_snapshot
+        self._on_resource = on_resource
         self._upstreams: dict[str, Upstream] = {}
         self._cache = ToolCache()
         self._compiling = asyncio.Lock()
@@ -98,7 +99,7 @@ class Federation:
                 kept.show_extras(with_extras)
                 self._upstreams[config.name] = before.pop(config.name)
                 continue
-            upstream = Upstream(config, Wire(self._session, self.memory, self.bounds), self._changed.set)
+            upstream = Upstream(config, Wire(self._session, self.memory, self.bounds), self._changed.set, self._on_resource)
             upstream.show_extras(with_extras)
             self._upstreams[config.name] = upstream
             upstream.start()

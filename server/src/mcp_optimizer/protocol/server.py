@@ -8,6 +8,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolRequestParams, PaginatedRequestParams
 
+from mcp_optimizer.changes import Changes
 from mcp_optimizer.context import CallContext
 from mcp_optimizer.endpoint import Endpoint, UnknownTool
 from mcp_optimizer.errors import CallFailure
@@ -22,14 +23,18 @@ from .capabilities import add_capabilities
 from .catalogues import COMPLETE, LIST_TTL_MS, add_catalogues, is_modern
 from .client import Context, call_context, route_of
 from .failures import error_of
+from .listen import add_listen
 from .tasks import call_as_task, declares_tasks, serve_tasks
 
 VERSION = "0.1.0"
 META_TTL_MS = 60_000
 
 
-def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks) -> Server[Any]:
-    """The MCP server that answers through `endpoint` and, for what is relayed, `invoker`; calls that take long become `tasks`."""
+def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Changes) -> Server[Any]:
+    """The MCP server that answers through `endpoint` and, for what is relayed, `invoker`.
+
+    Calls that take long become `tasks`; `changes` feeds the streams.
+    """
 
     async def list_tools(ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
         try:
@@ -53,18 +58,15 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks) -> Server[A
             return await call_as_task(tasks, call, context, _progress(ctx))
         return await call(context, _progress(ctx))
 
-    server: Server[Any] = Server(
-        "mcp-optimizer",
-        version=VERSION,
-        # Without this the SDK walks tools/list on every call of a modern client.
-        get_tool_input_schema=endpoint.input_schema,
-        cache_hints={"server/discover": CacheHint(ttl_ms=META_TTL_MS, scope="public")},
-    )
+    # Without get_tool_input_schema the SDK walks tools/list on every call of a modern client.
+    hints: dict[Any, CacheHint] = {"server/discover": CacheHint(ttl_ms=META_TTL_MS, scope="public")}
+    server: Server[Any] = Server("mcp-optimizer", version=VERSION, get_tool_input_schema=endpoint.input_schema, cache_hints=hints)
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
     add_catalogues(server, Offers(invoker))
     add_capabilities(server, invoker)
     serve_tasks(server, tasks)
+    add_listen(server, invoker, changes)
     return server
 
 

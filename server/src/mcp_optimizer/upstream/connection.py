@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,13 +22,18 @@ from .dialect import METHOD_NOT_FOUND, Dialect, doubtful, legacy_headers, one_li
 from .extras import known_capabilities
 from .faults import FAILURES, accepted, error_text, failure, refusal
 from .relay import capabilities, relayed, request_meta
-from .wire import NotMcp, Reply, ReplyTooLarge, Wire
+from .wire import NotMcp, OnMessage, Reply, ReplyTooLarge, Wire
 
 log = logging.getLogger(__name__)
 
 CLIENT_INFO = {"name": "mcp-optimizer", "version": "0.1.0"}
 PROBE_SECONDS = 10.0
+LISTS_CHANGED = frozenset(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
 _META = "io.modelcontextprotocol/"
+
+
+def _nothing() -> None:
+    return
 
 
 class Connection:
@@ -41,6 +46,8 @@ class Connection:
         self._dialect: Dialect | None = None
         self._opening = asyncio.Lock()
         self._ids = itertools.count(1)
+        self.on_list_changed: Callable[[], None] = _nothing
+        """Called when the server says so, on whatever stream: it may be often."""
         self._telling: set[asyncio.Task[None]] = set()
 
     @property
@@ -182,11 +189,33 @@ class Connection:
             self._tell(dialect, {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
             raise
 
+    async def listen(self, dialect: Dialect, wanted: dict[str, Any], on_message: OnMessage) -> None:
+        """Hear what the server says without being asked, until it ends the stream. Raises the errors of `Wire.stream`.
+
+        `wanted` is the filter of a modern server; a legacy one sends on its one stream whatever its session subscribed to.
+        """
+        if not dialect.modern:
+            await self._wire.stream(self.url, None, legacy_headers(dialect), partial(self._told, dialect, on_message))
+            return
+        meta = {_META + "protocolVersion": dialect.version, _META + "clientCapabilities": {}, _META + "clientInfo": CLIENT_INFO}
+        params = {"notifications": wanted, "_meta": meta}
+        body = {"jsonrpc": "2.0", "id": next(self._ids), "method": "subscriptions/listen", "params": params}
+        headers = {"MCP-Protocol-Version": dialect.version, "Mcp-Method": "subscriptions/listen"}
+        await self._wire.stream(self.url, body, headers, partial(self._told, None, on_message))
+
+    async def _told(self, asked_by: Dialect | None, on_message: OnMessage, message: dict[str, Any]) -> None:
+        if "id" not in message:
+            await on_message(message)
+        elif asked_by is not None:
+            self._answer(asked_by, message)
+
     async def _heard(self, asked_by: Dialect | None, number: int, context: CallContext, message: dict[str, Any]) -> None:
         """A message on the response stream of request `number`. Only a legacy server, `asked_by`, may ask something in it."""
         if "id" in message:
             if asked_by is not None:
                 self._answer(asked_by, message)
+        elif message["method"] in LISTS_CHANGED:
+            self.on_list_changed()
         elif context.on_notification is not None and (notification := relayed(message, context, number)) is not None:
             await context.on_notification(*notification)
 

@@ -13,6 +13,11 @@ class EventParser:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def pending(self) -> int:
+        """Bytes of the event that is not complete yet."""
+        return len(self._buffer)
+
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """The `data` of each event that this chunk completes; events without data (comments, pings) are dropped."""
         searched = max(0, len(self._buffer) - 3)

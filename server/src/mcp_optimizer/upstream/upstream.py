@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from mcp_optimizer.context import PLAIN, CallContext
@@ -21,6 +22,7 @@ from .connection import Connection
 from .extras import Capabilities, Extras, read_extras
 from .guard import Guard
 from .reply import result_of
+from .watch import Watch
 from .wire import MAX_REPLY, Wire
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 MAX_PAGES = 100
 LIST_SECONDS = 15.0
 REFRESH_SECONDS = 60.0
+REFRESH_GAP = 1.0
 FIRST_BACKOFF = 1.0
 MAX_BACKOFF = 60.0
 BACKOFF_FACTOR = 1.5
@@ -46,10 +49,18 @@ class Offer:
     extras: Extras = field(default_factory=Extras)
 
 
+OnResource = Callable[[str, str], None]
+"""Told the server's name and the URI of a resource that changed."""
+
+
+def _nobody(server: str, uri: str) -> None:
+    return
+
+
 class Upstream:
     """A server that is called, and watched for what it offers."""
 
-    def __init__(self, config: UpstreamConfig, wire: Wire, on_change: Callable[[], None]) -> None:
+    def __init__(self, config: UpstreamConfig, wire: Wire, on_change: Callable[[], None], on_resource: OnResource = _nobody) -> None:
         self.config = config
         self.offer = Offer()
         self.error: str | None = "not contacted yet"
@@ -60,12 +71,15 @@ class Upstream:
         self._wire = wire
         self._wire.connect_seconds = float(config.connect_seconds)
         self._connection = Connection(config.name, config.url, wire)
+        self._connection.on_list_changed = self._list_changed
+        self.watch = Watch(self._connection, partial(on_resource, config.name))
         self._on_change = on_change
         self._nudged = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._refreshed = float("-inf")
 
     @property
     def name(self) -> str:
@@ -74,7 +88,10 @@ class Upstream:
 
     def start(self) -> None:
         """Keep the catalogue fresh from now on."""
-        self._task = asyncio.create_task(self._keep_fresh(), name=f"catalogue of {self.name}")
+        self._tasks = [
+            asyncio.create_task(self._keep_fresh(), name=f"catalogue of {self.name}"),
+            asyncio.create_task(self.watch.run(), name=f"changes of {self.name}"),
+        ]
 
     def configure(self, config: UpstreamConfig) -> None:
         """Other settings of the server at the same URL."""
@@ -94,11 +111,15 @@ class Upstream:
             self._with_extras = wanted
             self._nudged.set()
 
+    def _list_changed(self) -> None:
+        """The server says that a list changed: read them at once, but not more often than once a second, however often it says so."""
+        self._nudged.set()
+
     async def stop(self) -> None:
         """Stop refreshing and end the session, once the calls in flight are done: a server ends them with their session."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._idle.wait()
         await self._connection.close()
 
@@ -170,6 +191,8 @@ class Upstream:
     async def _keep_fresh(self) -> None:
         backoff = FIRST_BACKOFF
         while True:
+            await asyncio.sleep(max(0.0, self._refreshed + REFRESH_GAP - time.monotonic()))
+            self._nudged.clear()
             try:
                 await self.refresh()
                 backoff, pause = FIRST_BACKOFF, REFRESH_SECONDS
@@ -182,7 +205,8 @@ class Upstream:
                 self._failed("its tools/list could not be read")
                 pause, backoff = backoff, min(backoff * BACKOFF_FACTOR, MAX_BACKOFF)
             self.tried.set()
-            self._nudged.clear()
+            self._refreshed = time.monotonic()
+            self.watch.look()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), pause * random.uniform(0.8, 1.2))
 

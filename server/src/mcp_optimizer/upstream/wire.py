@@ -24,6 +24,10 @@ MAX_VALUES = 500_000
 UNCOUNTED_BYTES = 256 * 1024
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 MAX_TEXT = 200
+SILENCE_SECONDS = 300.0
+"""Servers that hold a stream open send comments; after this long without one the stream is opened anew."""
+MAX_EVENT = 256 * 1024
+"""Bytes of one event on such a stream: nothing that is announced there is large."""
 LINGER_SECONDS = 1.0
 MAX_LINGER = 64 * 1024
 """A server may keep an SSE stream open a moment after its response: reading to its end keeps the connection for reuse."""
@@ -98,6 +102,27 @@ class Wire:
             except BaseException:
                 response.close()
                 raise
+
+    async def stream(self, url: str, body: dict[str, Any] | None, headers: Mapping[str, str], on_message: OnMessage) -> None:
+        """Read an event stream that has no end of its own: a POST of `body`, or a GET. Returns when the server ends it.
+
+        Raises aiohttp's errors, `TimeoutError` after a long silence, `ReplyTooLarge` for one event and `NotMcp` when there is no stream.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds, sock_read=SILENCE_SECONDS)
+        method, data = ("GET", None) if body is None else ("POST", _encode(body))
+        async with self._session.request(
+            method, url, data=data, headers={**FIXED_HEADERS, **headers}, allow_redirects=False, timeout=timeout
+        ) as response:
+            if response.status != 200 or response.content_type != "text/event-stream":
+                raise NotMcp(f"answered {response.status} {response.content_type} instead of an event stream")
+            parser = EventParser()
+            async for chunk in response.content.iter_any():
+                for event in parser.feed(chunk):
+                    message = _decode(event)
+                    if isinstance(message.get("method"), str):
+                        await on_message(message)
+                if parser.pending > MAX_EVENT:
+                    raise ReplyTooLarge
 
     async def delete(self, url: str, headers: Mapping[str, str]) -> None:
         """Tell a legacy server that its session is over; whatever it answers is fine."""

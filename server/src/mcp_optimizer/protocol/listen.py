@@ -1,0 +1,99 @@
+"""`subscriptions/listen`: a stream on which a modern client hears of changes until it closes the stream, or the process ends."""
+
+from typing import Any, Final
+
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import (
+    SUBSCRIPTION_ID_META_KEY,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+    ToolsListChanged,
+    event_to_notification,
+)
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    SubscriptionFilter,
+    SubscriptionsAcknowledgedNotification,
+    SubscriptionsAcknowledgedNotificationParams,
+    SubscriptionsListenRequestParams,
+)
+
+from mcp_optimizer.changes import MAX_URIS, Change, Changes, Subscriber, TooManySubscribers
+from mcp_optimizer.errors import CallFailure
+from mcp_optimizer.invoke import Invoker
+from mcp_optimizer.offers import features
+from mcp_optimizer.subscriptions import watched
+
+from .client import Context, route_of
+
+_EVENTS: Final[dict[str, ServerEvent]] = {
+    "tools": ToolsListChanged(),
+    "prompts": PromptsListChanged(),
+    "resources": ResourcesListChanged(),
+}
+
+
+def add_listen(server: Server[Any], invoker: Invoker, changes: Changes) -> None:
+    """Register the handler."""
+
+    async def listen(ctx: Context, params: SubscriptionsListenRequestParams) -> dict[str, Any]:
+        route, meta = route_of(ctx), {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
+        honoured = _honoured(params.notifications, _features(invoker, route))
+        subscriber = _subscriber(honoured, route)
+        try:
+            changes.add(subscriber)
+        except TooManySubscribers:
+            raise MCPError(code=INTERNAL_ERROR, message="this replica holds as many streams as it can: try again later") from None
+        try:
+            async with watched(subscriber, invoker):
+                acknowledged = SubscriptionsAcknowledgedNotificationParams(notifications=honoured, _meta=meta)
+                await ctx.session.send_notification(
+                    SubscriptionsAcknowledgedNotification(params=acknowledged), related_request_id=ctx.request_id
+                )
+                while changed := await subscriber.next():
+                    for change in changed:
+                        await ctx.session.send_notification(event_to_notification(_event(change), meta), related_request_id=ctx.request_id)
+        finally:
+            changes.remove(subscriber)
+        return {"resultType": "complete", "_meta": meta}
+
+    server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listen)
+
+
+def _features(invoker: Invoker, route: str | None) -> set[str]:
+    try:
+        return features(invoker.snapshot(), route)
+    except CallFailure:
+        return set()
+
+
+def _honoured(wanted: SubscriptionFilter, offered: set[str]) -> SubscriptionFilter:
+    """What is delivered of what the client wants: no more than the route offers."""
+    uris = list(dict.fromkeys(wanted.resource_subscriptions or ())) if "resources" in offered else []
+    if len(uris) > MAX_URIS:
+        raise MCPError(
+            code=INVALID_PARAMS, message=f"resourceSubscriptions has {len(uris)} entries, at most {MAX_URIS} per stream are served"
+        )
+    return SubscriptionFilter(
+        tools_list_changed=wanted.tools_list_changed or None,
+        prompts_list_changed=(wanted.prompts_list_changed or None) if "prompts" in offered else None,
+        resources_list_changed=(wanted.resources_list_changed or None) if "resources" in offered else None,
+        resource_subscriptions=uris or None,
+    )
+
+
+def _subscriber(honoured: SubscriptionFilter, route: str | None) -> Subscriber:
+    flags = {
+        "tools": honoured.tools_list_changed,
+        "prompts": honoured.prompts_list_changed,
+        "resources": honoured.resources_list_changed,
+    }
+    return Subscriber(route, [name for name, wanted in flags.items() if wanted], honoured.resource_subscriptions or ())  # type: ignore[misc]
+
+
+def _event(change: Change) -> ServerEvent:
+    return _EVENTS[change[1]] if change[0] == "list" else ResourceUpdated(uri=change[1])
