@@ -57,6 +57,13 @@ IMAGES = (
         dockerfile="Dockerfile",
         inputs=("requirements.txt", "acme"),
     ),
+    Image(
+        name="mcp-conformance-fixture",
+        base="python",
+        context=Path("tests/conformance/fixture"),
+        dockerfile="Dockerfile",
+        inputs=("requirements.txt", "conformance_fixture"),
+    ),
 )
 
 

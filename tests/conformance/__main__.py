@@ -7,17 +7,24 @@ import time
 from tests.conformance import legs, suite, verdict
 from tests.conformance.legs import LEGACY, MODERN
 
+NAMES = [*legs.LEGS, legs.CLIENT_LEG]
+KEYS = {
+    "modern": [("direct", MODERN)],
+    "legacy": [("direct", LEGACY)],
+    "client": [(legs.CLIENT_LEG, MODERN), (legs.CLIENT_LEG, LEGACY)],
+}
+
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
-    parser.add_argument("legs", nargs="*", help=f"of {', '.join(legs.LEGS)} (default: all)")
+    parser.add_argument("legs", nargs="*", help=f"of {', '.join(NAMES)} (default: all)")
     parser.add_argument("--url", help="an endpoint that runs already, judged as the leg named (default: direct)")
     parser.add_argument("--verbose", action="store_true", help="every scenario, not only failures")
     given = parser.parse_args()
-    unknown = [name for name in given.legs if name not in legs.LEGS]
+    unknown = [name for name in given.legs if name not in NAMES]
     if unknown:
-        parser.error(f"no leg named {', '.join(unknown)}: choose from {', '.join(legs.LEGS)}")
+        parser.error(f"no leg named {', '.join(unknown)}: choose from {', '.join(NAMES)}")
     return given
 
 
@@ -27,10 +34,9 @@ def main() -> int:
     ready = suite.installed()
     expected = verdict.read()
     figures: dict[tuple[str, str], verdict.Verdict] = {}
-    for name in given.legs or (["direct"] if given.url else list(legs.LEGS)):
+    for name in given.legs or (["direct"] if given.url else NAMES):
         started = time.monotonic()
-        leg = legs.LEGS[name]
-        found = {rev: ready.server(given.url, rev, chosen) for rev, chosen in leg.scenarios.items()} if given.url else legs.run(ready, leg)
+        found = legs.run(ready, name, given.url)
         for revision, outcomes in found.items():
             judged = figures[name, revision] = verdict.judge(outcomes, expected, name, revision)
             print(f"{name} {revision}: {judged.passed}/{judged.required} in {time.monotonic() - started:.1f} s")
@@ -40,12 +46,14 @@ def main() -> int:
             for text in judged.wrong:
                 print(f"  WRONG {text}")
     wrong = [text for judged in figures.values() for text in judged.wrong]
-    score = [f"{label}={figures[key].passed}/{figures[key].required}" for label, key in KEYS.items() if key in figures]
-    print("conformance", *score)
+    print("conformance", *(score(label, [figures[key] for key in keys if key in figures]) for label, keys in KEYS.items()))
     return 1 if wrong else 0
 
 
-KEYS = {"modern": ("direct", MODERN), "legacy": ("direct", LEGACY)}
+def score(label: str, judged: list[verdict.Verdict]) -> str:
+    """`label=passed/required` of scored scenarios."""
+    return f"{label}={sum(one.passed for one in judged)}/{sum(one.required for one in judged)}"
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,5 +1,7 @@
 """What is run against what."""
 
+import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ Where = Callable[[], AbstractContextManager[str]]
 """Starts what is needed and yields the endpoint's URL."""
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 UPSTREAM = "conformance"
+CLIENT_LEG = "client"
 OPTIMIZER_MODERN = (
     "server-stateless",
     "tools-list",
@@ -64,7 +67,37 @@ LEGS = {
 }
 
 
-def run(suite: Suite, leg: Leg) -> dict[str, list[Outcome]]:
-    """What came of the leg, by revision."""
-    with leg.url() as url:
-        return {revision: suite.server(url, revision, scenarios) for revision, scenarios in leg.scenarios.items()}
+CLIENT: dict[str, tuple[str, ...]] = {
+    MODERN: (
+        "tools_call",
+        "request-metadata",
+        "sep-2322-client-request-state",
+        "http-standard-headers",
+        "http-custom-headers",
+        "http-invalid-tool-headers",
+        "json-schema-ref-no-deref",
+        "json-schema-2020-12-preservation",
+    ),
+    LEGACY: ("initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry", "json-schema-2020-12-preservation"),
+}
+"""Scenarios of the other direction: a server of the suite's, our gateway as its client. The rest, `auth/…`, is OAuth."""
+
+
+def run_client(suite: Suite) -> dict[str, list[Outcome]]:
+    """What came of the client's leg, by revision; required scenarios that are not run count as failed."""
+    command = f"{sys.executable} -m tests.conformance.client"
+    found = {}
+    for revision, scenarios in CLIENT.items():
+        missing = [name for name in suite.required(revision, "client") if name not in scenarios]
+        never = [Outcome(name, scored=True, failed=frozenset({"ran"}), said={"ran": "not run"}) for name in missing]
+        found[revision] = suite.client(command, revision, scenarios) + never
+    return found
+
+
+def run(suite: Suite, name: str, url: str | None = None) -> dict[str, list[Outcome]]:
+    """What came of the leg, by revision; with `url`, of its scenarios against what runs there already."""
+    if name == CLIENT_LEG:
+        return run_client(suite)
+    leg = LEGS[name]
+    with contextlib.nullcontext(url) if url else leg.url() as target:
+        return {revision: suite.server(target, revision, scenarios) for revision, scenarios in leg.scenarios.items()}

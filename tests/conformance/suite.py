@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ LOCKS = Path(__file__).parent / "suite"
 FILES = ("requirements.txt", "package.json", "package-lock.json")
 PACKAGE = "node_modules/@modelcontextprotocol/conformance"
 SECONDS = 300
+CLIENTS_AT_ONCE = 3
 TIME = re.compile(r"-\d{4}-\d\d-\d\dT[\d-]+Z?$")
 
 
@@ -68,8 +70,9 @@ class Suite:
         """Run these scenarios with a client program; the suite appends the URL to its command line."""
         wanted = list(scenarios)
         with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
-            for scenario in wanted:
-                self._run(Path(folder), "client", "--command", command, "--spec-version", revision, "--scenario", scenario)
+            words = ("client", "--command", command, "--timeout", "15000", "--spec-version", revision, "--scenario")
+            with ThreadPoolExecutor(CLIENTS_AT_ONCE) as pool:
+                list(pool.map(lambda scenario: self._run(Path(folder), *words, scenario), wanted))
             return outcomes(Path(folder), "", wanted, set(self.required(revision, "client")))
 
     def _run(self, results: Path, role: str, *words: str) -> None:

@@ -44,7 +44,8 @@ def test_images_ship_the_versions_that_the_tests_run_with(lock: str) -> None:
 
 
 def test_locks_name_no_package_index() -> None:
-    for path in (ROOT / "requirements").glob("*.txt"):
+    for path in [*(ROOT / "requirements").glob("*.txt"), *(ROOT / "tests/conformance").glob("*/requirements.txt")]:
         assert "index-url" not in path.read_text()
         assert "://" not in path.read_text(), path
-    assert '"resolved"' not in (ROOT / "docs/examples/servers/everything/package-lock.json").read_text()
+    for lock in ("docs/examples/servers/everything", "tests/conformance/suite"):
+        assert '"resolved"' not in (ROOT / lock / "package-lock.json").read_text()

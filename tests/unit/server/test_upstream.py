@@ -155,3 +155,31 @@ async def test_titles_hide_nothing_from_human_eyes() -> None:
     it = upstream(wire)
     await it.refresh()
     assert (it.offer.title, it.offer.catalogue[0]["title"]) == ("Tracks issues.", "Fine.")
+
+
+async def test_a_modern_server_that_refuses_the_first_request_and_names_its_version_is_asked_again_in_that_version() -> None:
+    wire = modern()
+    refused = Reply(400, {"id": None, "error": {"code": -32022, "message": "no", "data": {"supported": ["2026-07-28"]}}}, {})
+    answers = [refused, result({"id": 1}, MODERN)]
+    wire.answers["server_discover"] = lambda body: answers.pop(0)
+    await upstream(wire).refresh()
+    assert wire.asked == ["server/discover", "server/discover", "tools/list"]
+
+
+@pytest.mark.parametrize(
+    "content", [{"supportedVersions": 5}, {"supportedVersions": ["2026-07-28"], "_meta": [1]}, {"supportedVersions": {"a": 1}}]
+)
+async def test_whatever_a_server_says_of_itself_its_tools_are_read(content: dict[str, Any]) -> None:
+    wire = legacy()
+    wire.answers["server_discover"] = lambda body: result(body, content)
+    await upstream(wire).refresh()
+
+
+def test_a_tool_whose_arguments_cannot_be_repeated_in_headers_is_left_out() -> None:
+    def tool(name: str, **annotated: Any) -> dict[str, Any]:
+        return {"name": name, "inputSchema": {"type": "object", "properties": {"region": annotated}}}
+
+    kept = catalogue.sanitise(
+        "s", [tool("good", type="string", **{"x-mcp-header": "Region"}), tool("bad", type="object", **{"x-mcp-header": "R"})]
+    )
+    assert [definition["name"] for definition in kept] == ["good"]

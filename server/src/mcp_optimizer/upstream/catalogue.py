@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
+from mcp.shared.inbound import find_invalid_x_mcp_header
 from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
@@ -51,7 +52,8 @@ def _definition(tool: Any) -> Definition | None:
     definition.update({field: tool[field] for field in OPTIONAL_FIELDS if tool.get(field) is not None})
     if isinstance(definition.get("title"), str):
         definition["title"] = clean_text(definition["title"][:MAX_DESCRIPTION])
-    if not bounded(definition):
+    # A client has to leave out a tool whose arguments it could not repeat in headers. Bounded first: the check walks the whole schema.
+    if not bounded(definition) or find_invalid_x_mcp_header(definition["inputSchema"]) is not None:
         return None
     return _valid(definition)
 

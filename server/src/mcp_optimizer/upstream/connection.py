@@ -18,7 +18,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.memory import MemoryFull
 
-from .dialect import METHOD_NOT_FOUND, Dialect, doubtful, legacy_headers, one_line, stale
+from .dialect import METHOD_NOT_FOUND, Dialect, doubtful, legacy_headers, offers, one_line, speaks, stale
 from .extras import known_capabilities
 from .faults import FAILURES, accepted, error_text, failure, refusal
 from .relay import capabilities, relayed, request_meta
@@ -113,14 +113,17 @@ class Connection:
         probe = Dialect(modern=True, version=LATEST_MODERN_VERSION)
         try:
             reply = await self._exchange(probe, "server/discover", {}, PROBE_SECONDS, None, None)
+            if offers(reply, LATEST_MODERN_VERSION):
+                reply = await self._exchange(probe, "server/discover", {}, PROBE_SECONDS, None, None)
         except NotMcp:
             return None
         if reply.message is None and reply.status in (401, 403, 429, 503):
             raise refusal(self.name, reply.status)
         result = (reply.message or {}).get("result")
-        if not isinstance(result, dict) or LATEST_MODERN_VERSION not in (result.get("supportedVersions") or ()):
+        if not isinstance(result, dict) or not speaks(result, "supportedVersions", LATEST_MODERN_VERSION):
             return None
-        info = (result.get("_meta") or {}).get(_META + "serverInfo") or {}
+        meta = result.get("_meta")
+        info = meta.get(_META + "serverInfo") if isinstance(meta, dict) else None
         return Dialect(
             modern=True,
             version=LATEST_MODERN_VERSION,

@@ -67,6 +67,18 @@ def doubtful(dialect: Dialect, reply: Reply) -> bool:
     return bool(dialect.session) and reply.status == 400 and "session" in text.lower()
 
 
+def speaks(listing: Any, key: str, version: str) -> bool:
+    """Whether the list at `key` names `version`. A server may have sent anything."""
+    named = listing.get(key) if isinstance(listing, dict) else None
+    return isinstance(named, list) and version in named
+
+
+def offers(reply: Reply, version: str) -> bool:
+    """Whether a modern server refused the request and named `version` as one that it would take."""
+    error = (reply.message or {}).get("error")
+    return error_code(reply.message) == UNSUPPORTED_VERSION and isinstance(error, dict) and speaks(error.get("data"), "supported", version)
+
+
 def one_line(info: Any, instructions: Any) -> str:
     """One line on the server, in its own words."""
     candidates = [info.get("description"), info.get("title"), instructions] if isinstance(info, dict) else [instructions]
