@@ -19,6 +19,7 @@ class ConditionType(StrEnum):
     SCALING_ACTIVE = "ScalingActive"
     SANDBOX_READY = "SandboxReady"
     CONFIG_IN_FORCE = "ConfigInForce"
+    TOOLS_PINNED = "ToolsPinned"
     NETWORK_ISOLATION = "NetworkIsolation"
     AUTH_DISABLED = "AuthDisabled"
     PAUSED = "Paused"
@@ -59,6 +60,8 @@ class Reason(StrEnum):
     RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"  # spec.sandbox.runtimeClassName names no RuntimeClass of the cluster.
     CONFIG_IN_FORCE = "ConfigInForce"  # Every server Pod runs the config that the operator rendered.
     CONFIG_OUTDATED = "ConfigOutdated"  # A server Pod goes on with an earlier config: it refuses the present one or does not get it.
+    PINNED_TOOLS_LISTED = "PinnedToolsListed"  # Every tool of spec.tools.pinned is listed.
+    PINNED_TOOL_UNKNOWN = "PinnedToolUnknown"  # An identifier in spec.tools.pinned leads to no tool, as at least one server Pod sees it.
     POLICY_APPLIED = "PolicyApplied"  # NetworkPolicies are in place; the cluster's network plugin enforces them.
     POLICY_DISABLED = "PolicyDisabled"  # spec.networkPolicy.enabled is false.
     NO_AUTHENTICATION = "NoAuthentication"  # Everybody who reaches the endpoint may use it.

@@ -48,6 +48,8 @@ class Collected:
     metrics: Metrics | None
     configs: Sequence[str] = ()
     """Hash of the config that each of them runs."""
+    unknown_pins: frozenset[str] = frozenset()
+    """Pinned identifiers that lead to no tool, as at least one of them sees it."""
 
 
 class Collector(Protocol):

@@ -59,7 +59,10 @@ class Listener:
             known = self._known[key] = (
                 report,
                 Collected(
-                    servers=federated(report.servers), metrics=report.metrics, configs=[stats.config_hash for stats in report.servers]
+                    servers=federated(report.servers),
+                    metrics=report.metrics,
+                    configs=[stats.config_hash for stats in report.servers],
+                    unknown_pins=frozenset(name for stats in report.servers for name in stats.unknown_pins),
                 ),
             )
         return known[1]

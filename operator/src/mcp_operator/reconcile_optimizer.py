@@ -6,7 +6,7 @@ from mcp_optimizer_api.status import ConditionType, Reason
 
 from .cache import controller_uid
 from .children import Outcome, converge, finding
-from .context import Context, PoolReport
+from .context import Collected, Context, PoolReport
 from .desired.children import optimizer_children
 from .desired.deployment import initial_replicas
 from .desired.networkpolicy import sandbox_isolation
@@ -21,6 +21,7 @@ from .status.config import NOT_ASKED, config_hash, config_in_force
 from .status.finding import Finding, said
 from .status.optimizer import OptimizerObserved, optimizer_status, ready
 from .status.patience import CONFIG_SECONDS, STALL_SECONDS
+from .status.pins import tools_pinned
 from .status.summary import may_pass
 
 
@@ -90,6 +91,7 @@ def _observed(
         sandbox=_sandbox(opt, pool),
         sandboxes=pool.counts if pool is not None else opt.status.sandboxes,
         config=config,
+        pins=_pins(context, opt, collected),
         behind=opt.spec.paused and _behind(context, opt, upstreams),
     )
 
@@ -107,13 +109,26 @@ def _config(context: Context, opt: Optimizer) -> tuple[Finding, float]:
     """The ConfigInForce condition, and for how many seconds a Pod that lags may still catch up."""
     before = said(opt.status.conditions, ConditionType.CONFIG_IN_FORCE)
     collected = context.collector.collected(opt.key)
-    rendered = context.cache.get(Key(CONFIG_MAP.kind, opt.key.namespace, optimizer_config_map(opt.owner.name)))
-    if collected is None or rendered is None:
+    wanted = _rendered(context, opt)
+    if collected is None or wanted is None:
         return (before if before is not None and ready_pods(context.cache, opt.owner) else NOT_ASKED), 0.0
-    wanted = config_hash(rendered)
     lagging = any(found != wanted for found in collected.configs)
     left = context.patience.left(opt.key, "config", wanted if lagging else None, CONFIG_SECONDS)
     return config_in_force(wanted, collected.configs, patience=left, before=before), left
+
+
+def _rendered(context: Context, opt: Optimizer) -> str | None:
+    """Hash of the config that the server Pods should run; None before there is one."""
+    found = context.cache.get(Key(CONFIG_MAP.kind, opt.key.namespace, optimizer_config_map(opt.owner.name)))
+    return config_hash(found) if found is not None else None
+
+
+def _pins(context: Context, opt: Optimizer, collected: Collected | None) -> Finding | None:
+    """The ToolsPinned condition. A Pod that runs an earlier config speaks of earlier pins."""
+    unknown = None
+    if collected is not None and collected.configs and set(collected.configs) == {_rendered(context, opt)}:
+        unknown = collected.unknown_pins
+    return tools_pinned(opt.spec.tools.pinned, unknown, said(opt.status.conditions, ConditionType.TOOLS_PINNED))
 
 
 def _sandbox(opt: Optimizer, pool: PoolReport | None) -> Finding:

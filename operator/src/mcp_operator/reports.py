@@ -157,4 +157,8 @@ def _activity(optimizer: _Optimizer) -> int:
 
 def _view(stats: ServerStats) -> object:
     """What a status tells at once when it changes."""
-    return stats.config_hash, [(upstream.name, upstream.ready, upstream.tools, upstream.error) for upstream in stats.upstreams]
+    return (
+        stats.config_hash,
+        stats.unknown_pins,
+        [(upstream.name, upstream.ready, upstream.tools, upstream.error) for upstream in stats.upstreams],
+    )

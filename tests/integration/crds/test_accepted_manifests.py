@@ -29,6 +29,17 @@ OPTIMIZERS: dict[str, Spec | None] = {
         }
     },
     "every mode": {"mode": "code_execution"},
+    "pinned and excluded tools": {
+        "tools": {
+            "pinned": ["github.create_issue", "a.B/c-d.e"],
+            "exclude": ["github.delete_*", "slack.*", "*.drop*", "a.b"],
+            "maxResultBytes": 1024,
+        }
+    },
+    "the longest lists of tools": {
+        "tools": {"pinned": [f"a.{n:0254}" for n in range(50)], "exclude": [f"*.{n:0254}" for n in range(200)]},
+        "batch": {"maxItems": 100},
+    },
     "synonyms of words and phrases": {"search": {"synonyms": [["ticket", "support case", "Vorgang"], ["GmbH & Co. KG", "company"]]}},
     "who may scrape metrics": {
         "networkPolicy": {

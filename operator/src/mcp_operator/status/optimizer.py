@@ -36,6 +36,8 @@ class OptimizerObserved:
     sandboxes: SandboxCounts
     config: Finding = NOT_ASKED
     """Whether the server Pods run the present config."""
+    pins: Finding | None = None
+    """Whether the pinned tools exist; None: nothing is pinned."""
     behind: bool = False
     """Paused, and the children are not as this generation asks for."""
 
@@ -49,6 +51,7 @@ def optimizer_status(observed: OptimizerObserved, *, now: float, patience: float
         ConditionType.SCALING_ACTIVE: scaling(workload),
         ConditionType.SANDBOX_READY: observed.sandbox,
         ConditionType.CONFIG_IN_FORCE: observed.config,
+        **({ConditionType.TOOLS_PINNED: observed.pins} if observed.pins is not None else {}),
         ConditionType.NETWORK_ISOLATION: _isolation(observed),
         ConditionType.AUTH_DISABLED: _NO_AUTHENTICATION,
         ConditionType.PAUSED: paused(optimizer.spec.paused),
