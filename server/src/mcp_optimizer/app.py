@@ -1,27 +1,28 @@
 """The process as a whole: what is built from what, in which order it starts, and how it ends without losing a request."""
 
 import asyncio
-import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-
-import uvicorn
 
 from mcp_optimizer_api.config import ServerConfig
 
+from .admission import Admission
 from .changes import Changes
 from .config_source import follow, from_config_map, from_file
 from .endpoint import Endpoint
 from .federation import Federation
-from .gate import App, Gate
+from .flow_metrics import FlowCollector
+from .gate import Gate
 from .invoke import Invoker
 from .keys import Keys
 from .kube import KubeClient
 from .lane import SandboxLane
 from .lanes import lane_of
+from .listener import Listener
 from .management import Management
+from .patience import Patience
 from .protocol import build_manager, build_server
 from .seal import Sealer
 from .settings import Settings
@@ -41,37 +42,6 @@ LAST_SECONDS = 3
 """What is left for streams to say goodbye when calls take all the time there is."""
 FIRST_ATTEMPT_SECONDS = 5.0
 """How long a new Pod may wait for its servers before it reports ready without them."""
-
-
-class Listener(uvicorn.Server):
-    """A uvicorn server that leaves signals to the process and starts on a socket that is bound already."""
-
-    def __init__(self, app: App, finish_seconds: int) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=finish_seconds,
-            )
-        )
-
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Two listeners share one process: signals are its business."""
-        yield
 
 
 class Process:
@@ -99,7 +69,10 @@ class Process:
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))
-        self.gate = Gate(self._manager.handle_request, self.telemetry, lambda: self.federation.snapshot)
+        self.admission = Admission(self.federation.memory)
+        self.patience = Patience()
+        self.telemetry.registry.register(FlowCollector(self.admission, self.patience))
+        self.gate = Gate(self._manager.handle_request, self.telemetry, self.admission, lambda: self.federation.snapshot)
         self.management = Management(
             pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry, peers=self.peers
         )
@@ -122,7 +95,7 @@ class Process:
                 await self._kube.close()
 
     async def _serve(self, background: list[asyncio.Task[None]]) -> None:
-        public, private = Listener(self.gate, self.settings.finish_seconds), Listener(self.management, 2)
+        public, private = Listener(self.gate, self.settings.finish_seconds, self.patience), Listener(self.management, 2, Patience())
         sockets = [_bind(self.settings.bind, port) for port in (self.settings.port, self.settings.management_port)]
         self.mcp_port, self.management_port = (sock.getsockname()[1] for sock in sockets)
         self.peers.address = Address(self.settings.pod_ip, self.management_port)
@@ -177,6 +150,8 @@ class Process:
             return
         self._config = snapshot.config
         self.telemetry.servers(snapshot.config)
+        self.admission.configure(snapshot.config.limits)
+        self.patience.seconds = snapshot.config.limits.slow_client_seconds
         self.lane.configure(snapshot.config.sandbox, snapshot.config.namespace, snapshot.config.uid)
 
 

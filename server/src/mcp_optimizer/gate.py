@@ -4,44 +4,34 @@ It also counts the requests in flight and tells clients to move on while the pro
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
-
-import orjson
 
 from mcp_optimizer_api.names import MCP_PATH
 
+from .admission import Admission
+from .asgi import App, Message, Receive, Scope, Send
+from .flow import paced, read_body
+from .rejection import ClientLeft, Rejected, refuse
 from .routes import ROUTE, NoRoute, route, server_of
 from .snapshot import Snapshot
 from .telemetry import Telemetry
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-MAX_BODY: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 64
 CLUSTER_SUFFIXES: Final = (".svc", ".svc.cluster.local")
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
-class Rejected(Exception):
-    """The request goes no further."""
-
-    def __init__(self, status: int, reason: str, message: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.reason, self.headers = status, reason, headers or []
-
-
 class Gate:
     """ASGI application around the MCP application."""
 
-    def __init__(self, app: App, telemetry: Telemetry, snapshot: Callable[[], Snapshot | None] = lambda: None) -> None:
+    def __init__(
+        self, app: App, telemetry: Telemetry, admission: Admission, snapshot: Callable[[], Snapshot | None] = lambda: None
+    ) -> None:
         self._app = app
+        self._admission = admission
         self._telemetry = telemetry
         self._snapshot = snapshot
         self.draining = False
@@ -51,8 +41,10 @@ class Gate:
         """Serve one request."""
         if scope["type"] != "http":
             return
+        admission = self._admission
+        ticket = admission.ticket()
         self.in_flight += 1
-        self._telemetry.in_flight.inc()
+        body: bytes | None = None
         try:
             if self.draining:
                 send = _closing(send)
@@ -60,16 +52,19 @@ class Gate:
                 headers = dict(scope["headers"])
                 self._check_route(scope)
                 check_origin(headers)
-                body = await _read(headers, receive)
+                body = await read_body(headers, receive, admission.limits.max_request_bytes, ticket)
                 check_depth(body)
+                await admission.enter(ticket, scope, receive)
             except Rejected as rejection:
                 self._telemetry.rejected(rejection.reason)
-                await _refuse(send, rejection)
+                await refuse(send, rejection, body)
                 return
-            await self._app(scope, _replay(body, receive), send)
+            except ClientLeft:
+                return
+            await self._app(scope, _replay(body, receive), paced(send))
         finally:
             self.in_flight -= 1
-            self._telemetry.in_flight.dec()
+            ticket.leave()
 
     def _check_route(self, scope: Scope) -> None:
         if scope["path"] != MCP_PATH:
@@ -116,25 +111,6 @@ def _is_ours(host: str) -> bool:
     return True
 
 
-async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    too_large = Rejected(413, "too_large", f"a request may have {MAX_BODY} bytes: send less, or data by reference")
-    declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > MAX_BODY:
-        raise too_large
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return b""
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > MAX_BODY:
-            raise too_large
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
 def check_depth(body: bytes) -> None:
     """Refuse JSON nested deeper than MAX_DEPTH: every later stage may then recurse."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
@@ -175,11 +151,3 @@ def _closing(send: Send) -> Send:
         await send(message)
 
     return with_close
-
-
-async def _refuse(send: Send, rejection: Rejected) -> None:
-    body = orjson.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": str(rejection)}})
-    # The rest of a refused body is not read, so the connection cannot be used again.
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": rejection.status, "headers": headers + rejection.headers})
-    await send({"type": "http.response.body", "body": body})

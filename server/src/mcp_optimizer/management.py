@@ -10,8 +10,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from mcp_optimizer_api.stats import SandboxEvent, ServerStats
 
+from .asgi import Receive, Scope, Send
 from .federation import Federation
-from .gate import Gate, Receive, Scope, Send
+from .gate import Gate
 from .lane import SandboxLane
 from .state.peers import MAX_QUESTION, PATH, Peers
 from .state.signature import HEADER

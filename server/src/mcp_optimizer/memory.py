@@ -86,6 +86,11 @@ def current() -> Holding | None:
     return holding if holding is not None and not holding.over else None
 
 
+def adopt(holding: Holding) -> None:
+    """What this task does from now on, it does in the name of `holding`."""
+    _current.set(holding)
+
+
 @contextlib.contextmanager
 def holding(ration: Ration) -> Iterator[Holding]:
     """A holding of its own for what runs inside, released at the end."""

@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from .federation import Federation
 from .lane import SandboxLane
 
+BREAKER_STATES = {"closed": 0, "half-open": 1, "open": 2}
 JOB_OUTCOMES = {
     "started": "jobs",
     "succeeded": "succeeded",
@@ -37,7 +38,21 @@ class StateCollector(Collector):
         for upstream in self._federation.stats():
             ready.add_metric([upstream.name], float(upstream.ready))
         yield ready
+        yield from self._guards()
         yield from self._sandbox()
+
+    def _guards(self) -> Iterator[Metric]:
+        breaker = GaugeMetricFamily("mcp_optimizer_upstream_breaker_state", "0 closed, 1 half-open, 2 open.", labels=["server"])
+        in_flight = GaugeMetricFamily("mcp_optimizer_upstream_in_flight", "Calls a server has not answered yet.", labels=["server"])
+        retries = CounterMetricFamily("mcp_optimizer_upstream_retries", "Calls sent a second time.", labels=["server"])
+        refused = CounterMetricFamily("mcp_optimizer_upstream_refused", "Calls that were not sent.", labels=["server", "reason"])
+        for upstream in self._federation.stats():
+            breaker.add_metric([upstream.name], BREAKER_STATES[upstream.breaker])
+            in_flight.add_metric([upstream.name], upstream.in_flight)
+            retries.add_metric([upstream.name], upstream.retries)
+            refused.add_metric([upstream.name, "open"], upstream.refused_open)
+            refused.add_metric([upstream.name, "full"], upstream.refused_full)
+        yield from (breaker, in_flight, retries, refused)
 
     def _sandbox(self) -> Iterator[Metric]:
         stats = self._lane.stats()

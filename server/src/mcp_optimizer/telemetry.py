@@ -7,7 +7,7 @@ import bisect
 import time
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from prometheus_client import Histogram as PrometheusHistogram
 
 from mcp_optimizer_api.config import ServerConfig
@@ -15,7 +15,7 @@ from mcp_optimizer_api.stats import LATENCY_BOUNDS_MS, Histogram, TokenStats
 
 KINDS: Final = ("discover", "execute", "execute_batch", "execute_code", "direct", "unknown")
 OUTCOMES: Final = ("ok", "tool_error", "400", "403", "404", "408", "429", "500", "502", "503", "cancelled")
-REJECTIONS: Final = ("origin", "too_large", "too_deep", "method", "path")
+REJECTIONS: Final = ("origin", "too_large", "too_deep", "method", "path", "queue_full", "queue_timeout", "client_limit", "memory")
 BYTES_PER_TOKEN: Final = 4
 _BUCKETS: Final = tuple(bound / 1000 for bound in LATENCY_BOUNDS_MS)
 
@@ -48,7 +48,6 @@ class Telemetry:
         )
         self._config = Counter("mcp_optimizer_config_documents", "Configuration documents read.", ["result"], registry=self.registry)
         self._rejected = Counter("mcp_optimizer_rejected_requests", "Requests refused before any tool.", ["reason"], registry=self.registry)
-        self.in_flight = Gauge("mcp_optimizer_requests_in_flight", "HTTP requests that are being answered.", registry=self.registry)
         self._calls_total = self._errors_total = 0
         self._counts = [0] * (len(LATENCY_BOUNDS_MS) + 1)
         self._bytes = {"baseline": 0, "served": 0}

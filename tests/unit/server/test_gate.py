@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from mcp_optimizer.gate import MAX_BODY, MAX_DEPTH, Gate, Rejected, check_depth, check_origin
+from mcp_optimizer.admission import Admission
+from mcp_optimizer.gate import MAX_DEPTH, Gate, check_depth, check_origin
+from mcp_optimizer.ration import Ration
+from mcp_optimizer.rejection import Rejected
 from mcp_optimizer.telemetry import Telemetry
+from mcp_optimizer_api.config import LimitsConfig
+
+MAX_BODY = LimitsConfig().max_request_bytes
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,7 @@ class Exchange:
 
     def __init__(self, chunks: list[bytes]) -> None:
         self.telemetry = Telemetry()
-        self.gate = Gate(self.application, self.telemetry)
+        self.gate = Gate(self.application, self.telemetry, Admission(Ration(48 * 1024 * 1024)))
         self.chunks = chunks
         self.sent: list[Any] = []
 

@@ -12,12 +12,12 @@ from mcp_optimizer.changes import Changes
 from mcp_optimizer.context import CallContext
 from mcp_optimizer.endpoint import Endpoint, UnknownTool
 from mcp_optimizer.errors import CallFailure
-from mcp_optimizer.gate import MAX_BODY
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.lane import OnOutput
 from mcp_optimizer.offers import Offers
 from mcp_optimizer.paging import BadCursor
 from mcp_optimizer.state.tasks import Tasks
+from mcp_optimizer_api.limits import LARGEST_REQUEST
 
 from .capabilities import add_capabilities
 from .catalogues import COMPLETE, LIST_TTL_MS, add_catalogues, is_modern
@@ -72,7 +72,7 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
 
 def build_manager(server: Server[Any]) -> StreamableHTTPSessionManager:
     """The ASGI side: stateless, able to stream. Host and Origin are the gate's business."""
-    return StreamableHTTPSessionManager(app=server, stateless=True, json_response=False, max_request_body_size=MAX_BODY)
+    return StreamableHTTPSessionManager(app=server, stateless=True, json_response=False, max_request_body_size=LARGEST_REQUEST)
 
 
 def _progress(ctx: Context) -> OnOutput:
