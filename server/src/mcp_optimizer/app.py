@@ -1,6 +1,7 @@
 """The process as a whole: what is built from what, in which order it starts, and how it ends without losing a request."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator
