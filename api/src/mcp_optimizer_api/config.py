@@ -86,6 +86,15 @@ class BatchConfig(Document):
     max_items: int = 20
 
 
+class EmbeddingConfig(Document):
+    """Whom to ask for vectors. The key, if one is needed, is a file that the process knows from its environment."""
+
+    url: str
+    model: str = ""
+    api: Literal["openai", "tei"] = "openai"
+    timeout_milliseconds: int = 150
+
+
 class ServerConfig(Document):
     """The whole configuration of one MCPOptimizer's server Pods. Schema version 1."""
 
@@ -98,6 +107,7 @@ class ServerConfig(Document):
     search_synonyms: list[list[str]] = Field(default=[])
     tools: ToolsConfig = ToolsConfig()
     batch: BatchConfig = BatchConfig()
+    search_embedding: EmbeddingConfig | None = None
     upstreams: list[UpstreamConfig] = Field(default=[])
     sandbox: SandboxConfig
     limits: LimitsConfig = LimitsConfig()

@@ -9,6 +9,7 @@ from .cel import PATTERN_MESSAGE, rule, rules
 from .limits import Limits
 from .observability import NetworkPolicySettings
 from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, Image, LabelSelector, LocalReference, ObjectName, Quantity, Resources
+from .search import Search
 from .status import Condition
 
 
@@ -16,29 +17,6 @@ class Servers(Resource):
     """Which MCPServers are federated."""
 
     selector: LabelSelector = Field(default=LabelSelector(), description="Labels of the MCPServers; empty selects all of the namespace.")
-
-
-SynonymWord = Annotated[
-    str,
-    Field(
-        pattern=r"^.*[^\s!-/:-@\[-`{-~].*$",
-        min_length=1,
-        max_length=60,
-        json_schema_extra={PATTERN_MESSAGE: "must be a word or a phrase: write for example case or support ticket"},
-    ),
-]
-SynonymGroup = Annotated[list[SynonymWord], Field(min_length=2, max_length=12)]
-
-
-class Search(Resource):
-    """How tools are found."""
-
-    limit: int = Field(default=8, ge=1, le=50, description="Hits that one discover call returns unless it asks for fewer.")
-    synonyms: list[SynonymGroup] = Field(
-        default=[],
-        max_length=100,
-        description="Groups of words or phrases that mean the same here, in addition to the general ones: a query with one also finds the others.",
-    )
 
 
 ToolName = Annotated[

@@ -12,6 +12,7 @@ from mcp_optimizer_api.config import ServerConfig
 from .admission import Admission
 from .changes import Changes
 from .config_source import follow, from_config_map, from_file
+from .discovery import Discovery
 from .endpoint import Endpoint
 from .federation import Federation
 from .flow_metrics import FlowCollector
@@ -23,6 +24,7 @@ from .lane import SandboxLane
 from .lanes import lane_of
 from .listener import Listener
 from .management import Management
+from .meaning import EmbeddingClient
 from .patience import Patience
 from .protocol import build_manager, build_server
 from .seal import Sealer
@@ -65,8 +67,9 @@ class Process:
         self.lane = lane or lane_of(self._kube, settings.sandbox_key_file)
         self.changes = Changes()
         self.federation = Federation(self._on_snapshot, self.changes.resource)
-        invoker = Invoker(self.federation, self.telemetry, self.sealer)
-        server = build_server(Endpoint(invoker, self.lane, self.telemetry, self.handles), invoker, self.tasks, self.changes)
+        self.discovery = Discovery(EmbeddingClient(settings.embedding_key_file), self.telemetry.registry)
+        invoker = Invoker(self.federation, self.telemetry, self.sealer, self.discovery.called)
+        server = build_server(Endpoint(invoker, self.lane, self.telemetry, self.handles, self.discovery), invoker, self.tasks, self.changes)
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))
@@ -81,7 +84,11 @@ class Process:
     async def run(self) -> None:
         """Serve until `stop` is set, then drain and end."""
         await self.federation.start()
-        background = [asyncio.create_task(self._follow_config()), asyncio.create_task(self._settle())]
+        background = [
+            asyncio.create_task(self._follow_config()),
+            asyncio.create_task(self._settle()),
+            asyncio.create_task(self.discovery.meanings.run()),
+        ]
         try:
             async with self._manager.run():
                 await self._serve(background)
@@ -89,6 +96,7 @@ class Process:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            await self.discovery.meanings.close()
             await self.lane.close()
             await self.peers.close()
             await self.federation.close()
@@ -147,6 +155,7 @@ class Process:
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
         self.changes.compare(snapshot)
+        self.discovery.follow(snapshot)
         if snapshot.config is self._config:
             return
         self._config = snapshot.config

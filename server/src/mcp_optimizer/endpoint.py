@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from .context import PLAIN, CallContext
+from .discovery import Discovery
 from .errors import INTERNAL, CallFailure
 from .invoke import Invoker
 from .lane import OnOutput, SandboxLane
@@ -37,11 +38,12 @@ FOR_PROGRAMS = frozenset({-32021, -32042})
 class Endpoint:
     """Answers of the tool methods."""
 
-    def __init__(self, invoker: Invoker, lane: SandboxLane, telemetry: Telemetry, keeper: Keeper) -> None:
+    def __init__(self, invoker: Invoker, lane: SandboxLane, telemetry: Telemetry, keeper: Keeper, discovery: Discovery) -> None:
         self._invoker = invoker
         self._lane = lane
         self._telemetry = telemetry
         self._keeper = keeper
+        self._discovery = discovery
 
     def list_tools(self, cursor: str | None, server: str | None = None) -> dict[str, Any]:
         """The meta-tools and the pinned tools; in mcp_only mode a page of the real tools, on a `server`'s route under their own names."""
@@ -129,7 +131,8 @@ class Endpoint:
         rest = await cutter.rest(cursor) if isinstance(cursor, str) else None
         if rest is not None:
             return text_result(rest)
-        result = cutter.cut(text_result(discover(snapshot, arguments)))
+        find = await self._discovery.finder(snapshot, arguments.get("query"))
+        result = cutter.cut(text_result(discover(snapshot, arguments, find)))
         self._telemetry.tokens(served=len(result["content"][0]["text"].encode()))
         return result
 

@@ -1,6 +1,7 @@
 """The one way to a server. Clients, code in sandboxes and direct mode all come through here, so that one policy holds for all."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from mcp.shared.inbound import mcp_param_headers
@@ -19,13 +20,17 @@ from .upstream.upstream import Upstream
 
 MAX_ARGUMENT_NAME = 200
 
+OnCall = Callable[[Snapshot, str], None]
+"""Told of each call that is sent."""
+
 
 class Invoker:
     """Asks the servers of the snapshot in force: calls of tools, and the other requests that are relayed."""
 
-    def __init__(self, federation: Federation, telemetry: Telemetry, sealer: Sealer | None = None) -> None:
+    def __init__(self, federation: Federation, telemetry: Telemetry, sealer: Sealer | None = None, on_call: OnCall | None = None) -> None:
         self._federation = federation
         self._telemetry = telemetry
+        self._on_call = on_call
         self._rounds = Rounds(sealer or Sealer(Keys(None)))
 
     def snapshot(self) -> Snapshot:
@@ -57,6 +62,8 @@ class Invoker:
         A caller that says what its client can be asked gets `resultType: input_required` when the server asks first.
         """
         tool = self.check(tool_id, arguments)
+        if self._on_call is not None:
+            self._on_call(self.snapshot(), tool_id)
         headers = mcp_param_headers(tool.header_map, arguments) if tool.header_map else None
         params = {"name": tool.name, "arguments": arguments}
         return await self.ask(tool.upstream, "tools/call", tool.name, params, headers, context, repeatable=tool.repeatable)

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from .synonyms import FACTOR, Phrase, Thesaurus, words
@@ -89,13 +90,17 @@ class Index(Generic[T]):
         self._expanded: dict[Phrase, Sequence[tuple[int, float]]] = {}
         self._recent: dict[tuple[str, int], list[Hit[T]]] = {}
 
-    def search(self, query: str, limit: int, allow: Callable[[T], bool] | None = None) -> list[Hit[T]]:
-        """The best `limit` tools among those that `allow` admits, best first; ties in catalogue order."""
+    def search(self, query: str, limit: int, allow: Callable[[T], bool] | None = None, also: Sequence[str] = ()) -> list[Hit[T]]:
+        """The best `limit` tools among those that `allow` admits, best first; ties in catalogue order. `also`: identifiers of tools as
+        somebody else ranks them for this query, whose ranks count as much as those by words."""
         key = (query, limit)
-        if allow is None and (known := self._recent.get(key)) is not None:
+        if allow is None and not also and (known := self._recent.get(key)) is not None:
             return known
-        hits = _diverse([Hit(self._tools[number], score) for number, score in self._best(query, limit * 4, allow)], limit)
-        if allow is None and len(query) <= REMEMBERED_LENGTH:
+        best = self._best(query, limit * 4, allow)
+        if also:
+            best = fuse([best, self._admitted(also, allow)])
+        hits = _diverse([Hit(self._tools[number], score) for number, score in best], limit)
+        if allow is None and not also and len(query) <= REMEMBERED_LENGTH:
             if len(self._recent) >= REMEMBERED:
                 del self._recent[next(iter(self._recent))]
             self._recent[key] = hits
@@ -109,6 +114,15 @@ class Index(Generic[T]):
         whole = self._ranked([term for clause in asked for term in clause], depth, allow)
         return fuse([whole, whole, *(self._ranked(clause, CLAUSE_DEPTH, allow) for clause in asked[:MAX_CLAUSES])])[:depth]
 
+    def _admitted(self, ids: Sequence[str], allow: Callable[[T], bool] | None) -> list[tuple[int, float]]:
+        """Numbers of these tools; those that are gone or not allowed are left out."""
+        found = (self._numbers[tool] for tool in ids if tool in self._numbers)
+        return [(number, 0.0) for number in found if allow is None or allow(self._tools[number])]
+
+    @cached_property
+    def _numbers(self) -> Mapping[str, int]:
+        return {tool.id: number for number, tool in enumerate(self._tools)}
+
     def _ranked(self, query: Sequence[str], depth: int, allow: Callable[[T], bool] | None) -> list[tuple[int, float]]:
         scores: dict[int, float] = {}
         for phrase in self._phrases(query):
@@ -119,7 +133,7 @@ class Index(Generic[T]):
 
     def _phrases(self, query: Sequence[str]) -> set[Phrase]:
         """Each term, and each run of terms that has synonyms."""
-        phrases = {(term,) for term in query}
+        phrases: set[Phrase] = {(term,) for term in query}
         for length in range(2, self._words.longest + 1):
             runs = zip(*(query[start:] for start in range(length)), strict=False)
             phrases.update(run for run in runs if run in self._words.related)

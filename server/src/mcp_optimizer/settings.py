@@ -29,6 +29,7 @@ class Settings:
     port: int = MCP_PORT
     management_port: int = MANAGEMENT_PORT
     sandbox_key_file: Path | None = None
+    embedding_key_file: Path | None = None
     log_level: str = "INFO"
     drain_seconds: float = 5.0
     """How long the listener stays open after SIGTERM: endpoints of a Service take a moment to forget a Pod."""
@@ -45,7 +46,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     level = environ.get("LOG_LEVEL", "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"LOG_LEVEL is {level!r}: set it to DEBUG, INFO, WARNING or ERROR")
-    key_file = environ.get("MCP_SANDBOX_KEY_FILE")
+    key_file, embedding_key_file = environ.get("MCP_SANDBOX_KEY_FILE"), environ.get("MCP_EMBEDDING_KEY_FILE")
     drain = _seconds(environ, "MCP_DRAIN_SECONDS", 5.0, 300)
     grace = _seconds(environ, "MCP_GRACE_SECONDS", 55.0, 7200)
     if grace < drain + ENDING_SECONDS:
@@ -59,6 +60,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         port=_port(environ, "MCP_PORT", MCP_PORT),
         management_port=_port(environ, "MCP_MANAGEMENT_PORT", MANAGEMENT_PORT),
         sandbox_key_file=Path(key_file) if key_file else None,
+        embedding_key_file=Path(embedding_key_file) if embedding_key_file else None,
         log_level=level,
         drain_seconds=drain,
         finish_seconds=int(grace - drain - ENDING_SECONDS) or 1,

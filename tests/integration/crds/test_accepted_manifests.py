@@ -49,6 +49,17 @@ OPTIMIZERS: dict[str, Spec | None] = {
             ]
         }
     },
+    "an embedding model of a public service": {
+        "search": {
+            "embedding": {
+                "url": "https://api.example.com/v1/embeddings",
+                "model": "text-embedding-3-small",
+                "secretRef": {"name": "embedding", "key": "api.key_1"},
+                "timeoutMilliseconds": 300,
+            }
+        }
+    },
+    "an embedding model of one's own": {"search": {"embedding": {"url": "http://tei.models.svc:8080/embed", "api": "tei"}}},
     "gVisor": {"sandbox": {"runtimeClassName": "gvisor", "image": "registry.example.com:5000/team/sandbox:1.2"}},
     "every upper bound": {"replicas": 1000, "search": {"limit": 50}, "sandbox": {"timeoutSeconds": 3600, "pool": {"max": 1000}}},
 }

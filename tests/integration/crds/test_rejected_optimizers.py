@@ -78,6 +78,52 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "spec.search.synonyms",
         "at most 100 items",
     ),
+    "an embedding model without a name": (
+        {"search": {"embedding": {"url": "https://api.example.com/v1/embeddings"}}},
+        "spec.search.embedding.model",
+        "write api: tei",
+    ),
+    "an embedding endpoint without an address": ({"search": {"embedding": {"model": "m"}}}, "spec.search.embedding.url", "Required"),
+    "an embedding endpoint with credentials in its address": (
+        {"search": {"embedding": {"url": "https://me:secret@example.com/v1", "model": "m"}}},
+        "spec.search.embedding.url",
+        "without user name",
+    ),
+    "an embedding endpoint of another kind": (
+        {"search": {"embedding": {"url": "https://a.example/v1", "model": "m", "api": "cohere"}}},
+        "spec.search.embedding.api",
+        '"openai", "tei"',
+    ),
+    "an embedding model's empty name": (
+        {"search": {"embedding": {"url": "https://a.example/v1", "model": ""}}},
+        "spec.search.embedding.model",
+        "at least 1 chars",
+    ),
+    "a query that waits too long": (
+        {"search": {"embedding": {"url": "https://a.example/v1", "model": "m", "timeoutMilliseconds": 5001}}},
+        "spec.search.embedding.timeoutMilliseconds",
+        "less than or equal to 5000",
+    ),
+    "a query that waits for nothing": (
+        {"search": {"embedding": {"url": "https://a.example/v1", "model": "m", "timeoutMilliseconds": 1}}},
+        "spec.search.embedding.timeoutMilliseconds",
+        "greater than or equal to 10",
+    ),
+    "a Secret's entry that is a path": (
+        {"search": {"embedding": {"url": "https://a.example/v1", "model": "m", "secretRef": {"name": "s", "key": "../x"}}}},
+        "spec.search.embedding.secretRef.key",
+        "name of an entry of a Secret",
+    ),
+    "a Secret without a name": (
+        {"search": {"embedding": {"url": "https://a.example/v1", "model": "m", "secretRef": {"key": "k"}}}},
+        "spec.search.embedding.secretRef.name",
+        "Required",
+    ),
+    "a Secret's name in capitals": (
+        {"search": {"embedding": {"url": "https://a.example/v1", "model": "m", "secretRef": {"name": "Key"}}}},
+        "spec.search.embedding.secretRef.name",
+        "lower-case letters",
+    ),
     "a pool with its bounds swapped": ({"sandbox": {"pool": {"min": 5, "max": 4}}}, "spec.sandbox.pool.min", "raise pool.max"),
     "a pool above the default maximum": ({"sandbox": {"pool": {"min": 21}}}, "spec.sandbox.pool.min", "lower pool.min"),
     "a pool without a warm Pod": ({"sandbox": {"pool": {"min": 0}}}, "spec.sandbox.pool.min", "write max: 0 to switch execute_code off"),

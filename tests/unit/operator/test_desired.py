@@ -125,6 +125,27 @@ def test_the_config_carries_the_synonyms_of_the_catalogue() -> None:
     assert ServerConfig.model_validate_json(document).search_synonyms == [["ticket", "Vorgang"]]
 
 
+EMBEDDING = {"url": "https://a.example/v1/embeddings", "model": "m", "secretRef": {"name": "embedding"}, "timeoutMilliseconds": 90}
+
+
+def test_an_embedding_key_is_mounted_as_one_entry_and_never_part_of_the_config() -> None:
+    children = of_optimizer(search={"embedding": EMBEDDING})
+    pod = one(children, "Deployment")["spec"]["template"]["spec"]
+    volume = next(volume["secret"] for volume in pod["volumes"] if volume["name"] == "embedding-key")
+    assert (volume["secretName"], volume["items"], volume["optional"]) == ("embedding", [{"key": "apiKey", "path": "key"}], True)
+    mount = next(mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "embedding-key")
+    variable = next(variable for variable in pod["containers"][0]["env"] if variable["name"] == "MCP_EMBEDDING_KEY_FILE")
+    assert mount["readOnly"] and variable["value"] == f"{mount['mountPath']}/key"
+    document = json.loads(one(children, "ConfigMap")["data"][CONFIG_KEY])
+    assert document["searchEmbedding"] == {"url": EMBEDDING["url"], "model": "m", "api": "openai", "timeoutMilliseconds": 90}
+    assert not any("secrets" in rule["resources"] for rule in one(children, "Role")["rules"])
+
+
+def test_an_embedding_endpoint_without_a_key_restarts_no_pod() -> None:
+    before, after = of_optimizer(), of_optimizer(search={"embedding": {"url": "http://tei.svc/embed", "api": "tei"}})
+    assert [old["kind"] for old, new in zip(before, after, strict=True) if old != new] == ["ConfigMap"]
+
+
 def test_the_config_says_where_each_server_is() -> None:
     image = MCPServerSpec.model_validate({"image": "i:1", "path": "/tools/mcp", "timeoutSeconds": 7})
     remote = MCPServerSpec.model_validate({"remote": {"url": "https://example.com/mcp"}})

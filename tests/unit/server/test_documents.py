@@ -9,10 +9,12 @@ from prometheus_client import generate_latest
 
 from mcp_optimizer.admission import Admission
 from mcp_optimizer.config_source import BadDocument, follow, parse
+from mcp_optimizer.discovery import Discovery
 from mcp_optimizer.federation import Federation
 from mcp_optimizer.flow_metrics import FlowCollector
 from mcp_optimizer.keys import Keys
 from mcp_optimizer.lanes import NoLane
+from mcp_optimizer.meaning import EmbeddingClient
 from mcp_optimizer.patience import Patience
 from mcp_optimizer.ration import Ration
 from mcp_optimizer.seal import Sealer
@@ -67,6 +69,7 @@ async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None
     telemetry.registry.register(StateCollector(Federation(), NoLane("none")))
     peers = Peers(Signatures(Keys(None)))
     sealer = Sealer(Keys(None))
+    Discovery(EmbeddingClient(), telemetry.registry)
     telemetry.registry.register(FlowCollector(Admission(Ration(1)), Patience()))
     telemetry.registry.register(KeptCollector(Handles(sealer, peers), Tasks(sealer, peers), peers))
     scraped = set(re.findall(r"^# TYPE (mcp_optimizer\S+) ", generate_latest(telemetry.registry).decode(), re.MULTILINE))

@@ -8,6 +8,7 @@ from mcp_operator.kinds import CONFIG_MAP, Manifest
 from mcp_optimizer_api.config import (
     BatchConfig,
     BreakerConfig,
+    EmbeddingConfig,
     LimitsConfig,
     RetriesConfig,
     SandboxConfig,
@@ -23,6 +24,7 @@ from mcp_optimizer_api.names import (
     optimizer_config_map,
 )
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec
+from mcp_optimizer_api.search import Embedding
 from mcp_optimizer_api.server import MCPServerSpec
 
 from .child import Owner, child
@@ -65,6 +67,7 @@ def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[Upst
         search_synonyms=spec.search.synonyms,
         tools=ToolsConfig(pinned=spec.tools.pinned, exclude=spec.tools.exclude, max_result_bytes=spec.tools.max_result_bytes),
         batch=BatchConfig(max_items=spec.batch.max_items),
+        search_embedding=_embedding(spec.search.embedding),
         upstreams=sorted(upstreams, key=lambda upstream: upstream.name),
         sandbox=_sandbox(owner, spec),
         limits=_limits(spec),
@@ -97,6 +100,13 @@ def _message_memory(spec: MCPOptimizerSpec) -> int:
 
 def _bytes(quantity: str) -> int:
     return int(number(quantity).to_integral_value(ROUND_FLOOR))
+
+
+def _embedding(wanted: Embedding | None) -> EmbeddingConfig | None:
+    """Without the key: that is a file in the Pod, never part of a document that people can read."""
+    if wanted is None:
+        return None
+    return EmbeddingConfig(url=wanted.url, model=wanted.model or "", api=wanted.api, timeout_milliseconds=wanted.timeout_milliseconds)
 
 
 def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:

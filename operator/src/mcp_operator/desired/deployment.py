@@ -18,6 +18,7 @@ from mcp_optimizer_api.pods import Autoscaling, EnvVar
 from mcp_optimizer_api.server import MCPServerSpec
 
 from .child import Owner, child
+from .embedding_key import key_environment, key_mounts, key_volumes
 from .pod import DRAIN_SECONDS, UPSTREAM_GRACE_SECONDS, drain, hardened, pod_template, resources
 
 KEY_PATH = "/var/run/mcp-optimizer/sandbox"
@@ -55,6 +56,7 @@ def optimizer_deployment(owner: Owner, spec: MCPOptimizerSpec, settings: Setting
                 },
             },
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            *key_volumes(spec),
         ],
         pull_secrets=spec.image_pull_secrets,
     )
@@ -102,6 +104,7 @@ def _server_container(owner: Owner, spec: MCPOptimizerSpec, settings: Settings, 
             {"name": "MCP_MANAGEMENT_PORT", "value": str(MANAGEMENT_PORT)},
             # What is left when SIGTERM comes: the kubelet counts the preStop hook.
             {"name": "MCP_GRACE_SECONDS", "value": str(grace - DRAIN_SECONDS)},
+            *key_environment(spec),
         ],
         "ports": [
             {"name": "mcp", "containerPort": MCP_PORT, "protocol": "TCP"},
@@ -116,6 +119,7 @@ def _server_container(owner: Owner, spec: MCPOptimizerSpec, settings: Settings, 
         "volumeMounts": [
             {"name": "sandbox-key", "mountPath": KEY_PATH, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},
+            *key_mounts(spec),
         ],
     }
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
+from mcp_optimizer.discovery import Find
 from mcp_optimizer.errors import BAD_REQUEST, CallFailure
 from mcp_optimizer.invoke import resolve
 from mcp_optimizer.naming import split_id
@@ -26,7 +27,7 @@ DETAILS: Final = ("names", "brief", "schema")
 _CURSOR: Final = re.compile(r"([0-9]{1,3})\.([0-9a-f]{4})([0-9a-f]{4})")
 
 
-def discover(snapshot: Snapshot, arguments: dict[str, Any]) -> str:
+def discover(snapshot: Snapshot, arguments: dict[str, Any], find: Find) -> str:
     """The answer as text: hits for `query`, schemas or a server's tools for `ids`, the servers for neither. Raises `CallFailure` 400 and 404."""
     query, ids = arguments.get("query"), arguments.get("ids")
     detail, cursor = arguments.get("detail"), arguments.get("cursor")
@@ -39,7 +40,8 @@ def discover(snapshot: Snapshot, arguments: dict[str, Any]) -> str:
     if query is not None and not isinstance(query, str):
         raise CallFailure(BAD_REQUEST, f"query must be text, not {type(query).__name__}")
     if query and query.strip():
-        return _hits(snapshot, query[:MAX_QUERY].strip(), _limit(arguments.get("limit"), snapshot.config.search_limit), detail, cursor)
+        limit = _limit(arguments.get("limit"), snapshot.config.search_limit)
+        return _hits(snapshot, find, query[:MAX_QUERY].strip(), limit, detail, cursor)
     return manifest(snapshot, cursor)
 
 
@@ -77,12 +79,12 @@ def _listing(tools: Sequence[Tool], server: str, detail: str | None, cursor: str
     return lines or ["No more tools."]
 
 
-def _hits(snapshot: Snapshot, query: str, limit: int, detail: str | None, cursor: str | None) -> str:
+def _hits(snapshot: Snapshot, find: Find, query: str, limit: int, detail: str | None, cursor: str | None) -> str:
     if query in snapshot.tools and cursor is None:
         return _shown(snapshot.tools[query], detail or "schema")
-    seen = _seen(snapshot, query, cursor) if cursor is not None else []
+    seen = _seen(find, query, cursor) if cursor is not None else []
     wanted = min(len(seen) + limit, MAX_HITS)
-    ranked = [hit.tool for hit in snapshot.index.search(query, wanted)]
+    ranked = find(query, wanted)
     had = {tool.id for tool in seen}
     fresh = [tool for tool in ranked if tool.id not in had][:limit]
     if not fresh:
@@ -96,12 +98,12 @@ def _hits(snapshot: Snapshot, query: str, limit: int, detail: str | None, cursor
 _ADVICE: Final = "Try other words (an action and a thing), or discover without arguments to see the servers."
 
 
-def _seen(snapshot: Snapshot, query: str, cursor: str) -> list[Tool]:
+def _seen(find: Find, query: str, cursor: str) -> list[Tool]:
     """The hits of the pages before. Ranks may have moved since: the cursor marks the last hit as well as its position."""
     found = _CURSOR.fullmatch(cursor)
     if found is None or found[2] != _mark(query):
         raise bad_cursor()
-    ranked = [hit.tool for hit in snapshot.index.search(query, min(int(found[1]), MAX_HITS))]
+    ranked = find(query, min(int(found[1]), MAX_HITS))
     last = next((number for number, tool in enumerate(ranked) if _mark(tool.id) == found[3]), len(ranked) - 1)
     return ranked[: last + 1]
 
