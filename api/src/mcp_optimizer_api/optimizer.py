@@ -145,6 +145,11 @@ class Sandbox(Resource):
     max_processes: int = Field(default=50, ge=1, le=1000, description="Processes and threads of one job.")
     max_concurrent: int = Field(default=50, ge=1, le=1000, description="Jobs at once per server replica; more wait, then get an error.")
     pool: SandboxPool = Field(default=SandboxPool(), description="How many Pods are kept.")
+    allow_unenforced_egress: bool = Field(
+        default=False,
+        description="Run jobs even where the cluster's network plugin does not enforce NetworkPolicies: code may then reach the network,"
+        " the API server included. By default such a cluster runs no job.",
+    )
 
 
 class MCPOptimizerSpec(Resource):

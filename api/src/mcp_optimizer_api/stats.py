@@ -18,8 +18,8 @@ TOKEN_METHOD = "utf8-bytes/4"
 class Histogram(Document):
     """Counts per bucket (not cumulative over buckets); `counts` has one entry more than `bounds_ms` for everything above."""
 
-    bounds_ms: tuple[float, ...] = LATENCY_BOUNDS_MS
-    counts: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS_MS) + 1)
+    bounds_ms: tuple[float, ...] = Field(default=LATENCY_BOUNDS_MS, max_length=64)
+    counts: tuple[int, ...] = Field(default=(0,) * (len(LATENCY_BOUNDS_MS) + 1), max_length=65)
 
 
 class UpstreamStats(Document):

@@ -18,6 +18,7 @@ class ConditionType(StrEnum):
     VERIFIED = "Verified"
     SCALING_ACTIVE = "ScalingActive"
     SANDBOX_READY = "SandboxReady"
+    EGRESS_ENFORCED = "EgressEnforced"
     CONFIG_IN_FORCE = "ConfigInForce"
     TOOLS_PINNED = "ToolsPinned"
     NETWORK_ISOLATION = "NetworkIsolation"
@@ -57,6 +58,9 @@ class Reason(StrEnum):
     SANDBOX_DISABLED = "SandboxDisabled"  # No sandbox is kept: spec.sandbox.pool.max is 0, or spec.mode is mcp_only.
     POOL_AT_TARGET = "PoolAtTarget"  # Warm sandbox Pods are kept; each one that a job takes is replaced.
     POOL_FILLING = "PoolFilling"  # No sandbox Pod is warm, or has been for half a minute; new ones are on their way.
+    EGRESS_DENIED = "EgressDenied"  # Sandbox Pods have tried to reach the API server, and could not.
+    EGRESS_OPEN = "EgressOpen"  # Sandbox Pods reach the API server: nothing enforces their NetworkPolicy, so none takes a job.
+    EGRESS_UNCHECKED = "EgressUnchecked"  # spec.sandbox.allowUnenforcedEgress is true: nobody checks whether sandboxes reach the network.
     RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"  # spec.sandbox.runtimeClassName names no RuntimeClass of the cluster.
     CONFIG_IN_FORCE = "ConfigInForce"  # Every server Pod runs the config that the operator rendered.
     CONFIG_OUTDATED = "ConfigOutdated"  # A server Pod goes on with an earlier config: it refuses the present one or does not get it.

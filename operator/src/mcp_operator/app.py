@@ -18,6 +18,7 @@ from .clock import wall
 from .context import Context
 from .desired.sandbox_keys import KeyMemory
 from .dispatch import Dispatcher
+from .events import Events
 from .federation import Federation
 from .handlers import watch
 from .kinds import RESOURCES, Key, Kind, Manifest
@@ -49,18 +50,19 @@ class App:
         self.cache = Cache()
         self.queue: WorkQueue[Key] = WorkQueue()
         self._client = client
-        self._applier = Applier(client, self.cache)
+        self._events = Events(client, settings.pod_name, wall)
+        self._applier = Applier(client, self.cache, self._events.tell)
         self._verifier = Verifier(lambda url, era: verify.check(http, url, era=era), self.queue.add, wall)
         self._dispatcher = Dispatcher(self.cache, self.queue.add_after, self._applier.forget)
         self._sync = Sync(client, self.cache, self._dispatcher, settings.watch_namespaces)
-        self._pools = PoolRunner(client, self.cache, settings, wall)
+        self._pools = PoolRunner(client, self.cache, settings, wall, tell=self._events.tell)
         self._listener = Listener(http, self.cache, announced=self._announced, changed=self.queue.add, clock=wall)
         self._context = Context(
             settings=settings,
             cache=self.cache,
             client=client,
             applier=self._applier,
-            statuses=StatusWriter(client, self.cache, wall),
+            statuses=StatusWriter(client, self.cache, wall, self._events.tell),
             verifier=self._verifier,
             federation=Federation(self.cache),
             keys=KeyMemory(),
@@ -114,6 +116,7 @@ class App:
         await self._workers.stop()
         await self._verifier.stop()
         await self._listener.close()
+        await self._events.stop()
 
 
 async def main(settings: Settings, *, host: str) -> None:

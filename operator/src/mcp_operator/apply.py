@@ -15,10 +15,13 @@ from .client import Client
 from .desired.child import Owner
 from .drift import HASH_ANNOTATION, drift, hashed
 from .errors import BusyChildError, ConflictError, TerminalError
+from .events import Tell, silent
 from .kinds import APPLIED, BY_NAME, DEPLOYMENT, Key, Kind, Manifest, key_of
 
 MANAGER = "mcp-operator"
 SCALE_MANAGER = "mcp-operator-initial-replicas"
+REMEMBERED = 1000
+"""Deleted children, to tell a repair from a first creation."""
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +29,14 @@ log = logging.getLogger(__name__)
 class Applier:
     """Makes children as desired. One instance serves all workers; it remembers only what admission insists on changing."""
 
-    def __init__(self, client: Client, cache: Cache) -> None:
+    def __init__(self, client: Client, cache: Cache, tell: Tell = silent) -> None:
         self._client = client
         self._cache = cache
         self._insisted: dict[Key, tuple[str, tuple[str, ...]]] = {}
         self._foreign: set[Key] = set()
+        self._lost: dict[Key, str] = {}  # children that are gone, and who controlled them
+        self._pruned: set[Key] = set()  # children that we delete ourselves
+        self._tell = tell
 
     async def apply(self, owner: Owner, manifest: Manifest, *, replicas: int | None = None) -> bool:
         """Bring one child to the desired state; True when that took a write.
@@ -47,11 +53,17 @@ class Applier:
         if kind is DEPLOYMENT and replicas and live["spec"].get("replicas") == 0:
             # Kubernetes takes zero as "autoscaling off", and no autoscaler of ours ever asks for it.
             log.info("Restored replicas", extra={"key": str(key), "owner": str(owner.key), "replicas": replicas})
+            self._tell(
+                owner, "ReplicasRestored", f"Deployment {key.name} was scaled to 0, which switches its autoscaler off", action="Repair"
+            )
             live = await self._set_replicas(live, replicas)
         differences = drift(live, wanted)
         if not differences or self._insisted.get(key) == (_hash(wanted), tuple(differences)):
             return False
         log.info("Updated child", extra={"key": str(key), "owner": str(owner.key), "fields": differences[:5]})
+        if (live["metadata"].get("annotations") or {}).get(HASH_ANNOTATION) == _hash(wanted):
+            note = f"{key.kind} {key.name} was changed by somebody else and is as wanted again: {', '.join(differences[:5])}"
+            self._tell(owner, "ChildRepaired", note, action="Repair")
         if replicas is not None:
             await self._hand_over_replicas(live)
         await self._write(kind, wanted)
@@ -62,6 +74,7 @@ class Applier:
         stale = self._stale(owner, wanted)
         for child in stale:
             key = key_of(child)
+            self._pruned.add(key)
             await self._client.delete(BY_NAME[key.kind], key.namespace, key.name, uid=child["metadata"]["uid"])
         return len(stale)
 
@@ -87,9 +100,16 @@ class Applier:
                 found.append(child)
         return found
 
-    def forget(self, key: Key) -> None:
-        """A child is gone."""
+    def forget(self, key: Key, last: Manifest | None = None) -> None:
+        """A child is gone; `last`: as it was."""
         self._insisted.pop(key, None)
+        owner = controller_uid(last) if last is not None else None
+        if key in self._pruned:
+            self._pruned.discard(key)
+        elif owner is not None and BY_NAME.get(key.kind) in APPLIED:
+            self._lost[key] = owner
+            while len(self._lost) > REMEMBERED:
+                self._lost.pop(next(iter(self._lost)))
 
     async def _create(self, owner: Owner, kind: Kind, wanted: Manifest, replicas: int | None) -> None:
         """Unforced: what is not in our cache may still exist, made by somebody else."""
@@ -112,6 +132,8 @@ class Applier:
             self._foreign.add(key)
             raise _taken(owner, key)
         log.info("Created child", extra={"key": str(key), "owner": str(owner.key)})
+        if self._lost.pop(key, None) == owner.uid:
+            self._tell(owner, "ChildRestored", f"{key.kind} {key.name} was deleted and is there again", action="Repair")
         self._cache.put(obj)
 
     async def _exists(self, owner: Owner, kind: Kind, key: Key) -> bool:

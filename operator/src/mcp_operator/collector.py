@@ -18,6 +18,7 @@ from mcp_optimizer_api.names import MANAGEMENT_PORT
 from mcp_optimizer_api.stats import SandboxEvent, ServerStats
 
 from .kinds import Key
+from .stats_reader import MAX_BYTES, read_stats
 
 INTERVAL_SECONDS: Final = 5.0
 TIMEOUT_SECONDS: Final = 3.0
@@ -25,7 +26,9 @@ SILENCE_SECONDS: Final = 25.0
 """The stream carries a ping every 10 s; silence for longer means that the Pod or the way to it is gone."""
 RETRY_SECONDS: Final = (0.2, 10.0)
 CONCURRENCY: Final = 20
-MAX_STATS_BYTES: Final = 4 * 1024 * 1024
+EVENTS_AT_ONCE: Final = 200
+"""Then the stream has to wait: a Pod that floods it must not keep the operator from its work."""
+FLOOD_SECONDS: Final = 0.1
 
 TROUBLE: Final = (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, ValueError)
 """Everything a Pod can do to us; an overlong line is an HttpProcessingError."""
@@ -104,19 +107,23 @@ class Collector:
             _url(target, "stats"), timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS), allow_redirects=False
         ) as response:
             response.raise_for_status()
-            body = await response.content.read(MAX_STATS_BYTES)
-            while chunk := await response.content.read(MAX_STATS_BYTES):
+            body = bytearray()
+            while chunk := await response.content.read(MAX_BYTES):
                 body += chunk
-                if len(body) > MAX_STATS_BYTES:
+                if len(body) > MAX_BYTES:
                     raise ValueError("too large")
-        return ServerStats.model_validate_json(body)
+        return read_stats(bytes(body))
 
     async def _stream(self, owner: Key, target: Target) -> None:
         delay, longest = RETRY_SECONDS
         while True:
             try:
+                count = 0
                 async for event in self._events(target):
                     delay = RETRY_SECONDS[0]
+                    count += 1
+                    if count % EVENTS_AT_ONCE == 0:
+                        await asyncio.sleep(FLOOD_SECONDS)
                     if event.type != "ping":
                         self._on_event(owner, event)
             except TROUBLE as error:

@@ -27,6 +27,8 @@ class PoolReport:
 
     verdict: PoolVerdict
     counts: SandboxCounts
+    egress: PoolVerdict | None = None
+    """Whether sandboxes are kept from the network; None: nothing new."""
     requeue_after: float | None = None
 
 

@@ -18,7 +18,7 @@ _RESOURCE_KINDS = frozenset(kind.kind for kind in RESOURCES)
 class Dispatcher:
     """The one place where watch events arrive."""
 
-    def __init__(self, cache: Cache, enqueue: Callable[[Key, float], None], gone: Callable[[Key], None]) -> None:
+    def __init__(self, cache: Cache, enqueue: Callable[[Key, float], None], gone: Callable[[Key, Manifest | None], None]) -> None:
         self._cache = cache
         self._enqueue = enqueue
         self._gone = gone
@@ -31,7 +31,7 @@ class Dispatcher:
         if event_type == "DELETED":
             if not self._cache.remove(key, obj["metadata"].get("uid"), last=obj):
                 return
-            self._gone(key)
+            self._gone(key, old)
             self._changed(kind, key, old, None)
         elif self._cache.put(obj):
             self._changed(kind, key, old, obj)

@@ -62,6 +62,7 @@ HPA = Kind("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautosca
 PDB = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets")
 POD = Kind("Pod", "", "v1", "pods")
 SECRET = Kind("Secret", "", "v1", "secrets", label_selector=None, field_selector=f"metadata.name={SANDBOX_KEYS_SECRET}")
+EVENT = Kind("Event", "events.k8s.io", "v1", "events")
 LEASE = Kind("Lease", "coordination.k8s.io", "v1", "leases")
 
 APPLIED: tuple[Kind, ...] = (

@@ -14,7 +14,7 @@ REFUSED_CAP_SECONDS: Final = 30.0
 CRASHED_CAP_SECONDS: Final = 300.0
 
 
-FAILED_STARTS: Final = frozenset({Reason.CRASH_LOOP, Reason.POOL_FILLING})
+FAILED_STARTS: Final = frozenset({Reason.CRASH_LOOP, Reason.POOL_FILLING, Reason.EGRESS_OPEN})
 """The API server took the Pod, and the Pod did not get ready: the hold ends when one does, not when one is created."""
 
 

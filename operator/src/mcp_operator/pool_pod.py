@@ -25,6 +25,8 @@ _WAITING: Final[dict[str, Reason]] = {
     "RunContainerError": Reason.CONTAINER_CONFIG_ERROR,
 }
 MESSAGE_LIMIT: Final = 300
+EXIT_NETWORK_OPEN: Final = 7
+"""Exit code of the sandbox agent: the API server was still in reach when its patience was over."""
 
 
 class PodState(StrEnum):
@@ -61,6 +63,8 @@ class PoolPod:
     """It ended with an error without ever having been ready."""
     ending: str = ""
     """How it ended, for people."""
+    network_open: bool = False
+    """It ended because it reached the API server, which its NetworkPolicy forbids."""
 
 
 def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished: bool = False) -> PoolPod:
@@ -82,6 +86,7 @@ def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished: bool =
         problem=_problem(status, conditions) if state == PodState.STARTING else None,
         failed_to_start=failed,
         ending=_ending(status) if failed else "",
+        network_open=failed and _exit_code(status) == EXIT_NETWORK_OPEN,
     )
 
 
@@ -120,6 +125,11 @@ def _problem(status: Manifest, conditions: dict[Any, Manifest]) -> Problem | Non
         if (reason := _WAITING.get(waiting.get("reason", ""))) is not None:
             return Problem(reason=reason, message=_short(waiting.get("message") or waiting["reason"]))
     return None
+
+
+def _exit_code(status: Manifest) -> int | None:
+    ended = [(container.get("state") or {}).get("terminated") for container in status.get("containerStatuses") or []]
+    return next((state.get("exitCode") for state in ended if state), None)
 
 
 def _ending(status: Manifest) -> str:

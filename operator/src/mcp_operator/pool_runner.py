@@ -22,6 +22,7 @@ from .context import PoolReport
 from .desired.code_switch import why_code_is_off
 from .desired.sandbox_pod import PoolTemplate, sandbox_pod, sandbox_pod_name
 from .errors import ConflictError, NamespaceTerminatingError, TerminalError, TransientError
+from .events import Tell, silent
 from .expectations import Expectations
 from .gather import sandbox_pods
 from .kinds import POD, Key, Manifest, key_of
@@ -29,7 +30,7 @@ from .pool import SLOW_SECONDS, Plan, PoolTarget, plan
 from .pool_hold import FAILED_STARTS, Hold, hold_after
 from .pool_pod import PodState, PoolPod, Problem, pool_pod
 from .pool_refusal import refusal
-from .pool_verdict import UNREADY, pool_verdict
+from .pool_verdict import NETWORK_OPEN, UNREADY, egress_verdict, pool_verdict
 from .resource import Optimizer
 from .settings import Settings
 
@@ -60,13 +61,20 @@ class PoolRunner:
     """All sandbox pools. The work queue serialises calls for one optimizer."""
 
     def __init__(
-        self, client: Client, cache: Cache, settings: Settings, clock: Clock, random_suffix: Callable[[], str] | None = None
+        self,
+        client: Client,
+        cache: Cache,
+        settings: Settings,
+        clock: Clock,
+        random_suffix: Callable[[], str] | None = None,
+        tell: Tell = silent,
     ) -> None:
         self._client = client
         self._cache = cache
         self._settings = settings
         self._clock = clock
         self._suffix = random_suffix or (lambda: "".join(secrets.choice(ALPHABET) for _ in range(8)))
+        self._tell = tell
         self._pools: dict[Key, _Pool] = {}
 
     def announce(self, owner: Key, event: SandboxEvent) -> None:
@@ -92,12 +100,14 @@ class PoolRunner:
         pods = await self._look(optimizer, pool)
         decision = self._decide(target, pods, pool)
         if not optimizer.spec.paused:
+            self._explain(optimizer, decision)
             await self._carry_out(decision, template, target, pool)
             decision = self._decide(target, pods, pool)
         now = self._clock()
         pool.warm_at = now if decision.counts.warm else pool.warm_at
         verdict = pool_verdict(target, decision, lately_warm=now - pool.warm_at < SLOW_SECONDS)
-        return PoolReport(verdict=verdict, counts=decision.counts, requeue_after=self._requeue(decision, pool))
+        egress = egress_verdict(pods, unchecked=optimizer.spec.sandbox.allow_unenforced_egress, hold=pool.hold)
+        return PoolReport(verdict=verdict, counts=decision.counts, egress=egress, requeue_after=self._requeue(decision, pool))
 
     def _template(self, optimizer: Optimizer, key: bytes) -> PoolTemplate:
         return PoolTemplate(
@@ -154,6 +164,16 @@ class PoolRunner:
             well = (PodState.WARM, PodState.BUSY)
             if any(pod.created >= int(hold.since) and pod.state in well and pod.template_hash == pool.template_hash for pod in pods):
                 pool.hold = None
+
+    def _explain(self, optimizer: Optimizer, decision: Plan) -> None:
+        """Why Pods are removed that nobody asked to remove. Their names are random: with them in it every Event would be new."""
+        for pod in decision.failed[:1]:
+            trouble = _failed_start(pod)
+            note = f"Removed {len(decision.failed)} that never became ready. {trouble.message}"
+            self._tell(optimizer.owner, "SandboxReplaced", note, action="Repair", warning=True)
+        if any(pod.state == PodState.BUSY for pod in decision.delete):
+            note = "Removed a sandbox whose job outlived its time limit: its agent is lost."
+            self._tell(optimizer.owner, "SandboxReplaced", note, action="Repair", warning=True)
 
     async def _carry_out(self, decision: Plan, template: PoolTemplate, target: PoolTarget, pool: _Pool) -> None:
         now = self._clock()
@@ -225,6 +245,8 @@ def _target(optimizer: Optimizer, template: PoolTemplate) -> PoolTarget:
 
 
 def _failed_start(pod: PoolPod) -> Problem:
+    if pod.network_open:
+        return Problem(reason=Reason.EGRESS_OPEN, message=NETWORK_OPEN)
     if not pod.failed_to_start:
         return Problem(reason=Reason.POOL_FILLING, message=UNREADY)
     message = f"The sandbox agent ends before it is ready ({pod.ending}): check spec.sandbox.image and spec.sandbox.resources."

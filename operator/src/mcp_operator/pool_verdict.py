@@ -4,11 +4,14 @@ It speaks of whether jobs can run, not of the last Pod: every job takes a Pod ou
 with each of them would cost more writes than the pool itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcp_optimizer_api.status import Reason
 
 from .pool import Plan, PoolTarget
+from .pool_hold import Hold
+from .pool_pod import PodState, PoolPod
 
 UNREADY = (
     "Sandbox Pods do not become ready. An agent that can still reach the API server waits for its NetworkPolicy to be enforced: "
@@ -23,6 +26,25 @@ class PoolVerdict:
     ready: bool
     reason: Reason
     message: str
+
+
+NETWORK_OPEN = (
+    "Sandbox Pods reach the API server although their NetworkPolicy forbids all egress, so none takes a job: use a network plugin that"
+    " enforces NetworkPolicies. Only where all code is trusted: spec.sandbox.allowUnenforcedEgress runs jobs all the same."
+)
+
+
+def egress_verdict(pods: Sequence[PoolPod], *, unchecked: bool, hold: Hold | None) -> PoolVerdict | None:
+    """Judge whether sandboxes are kept from the network; None: nothing is known yet, or nothing new."""
+    if unchecked:
+        message = "spec.sandbox.allowUnenforcedEgress is true: nobody checks whether code in a sandbox reaches the network."
+        return PoolVerdict(ready=False, reason=Reason.EGRESS_UNCHECKED, message=message)
+    if hold is not None and hold.reason is Reason.EGRESS_OPEN:
+        return PoolVerdict(ready=False, reason=Reason.EGRESS_OPEN, message=NETWORK_OPEN)
+    if any(pod.state in (PodState.WARM, PodState.BUSY) for pod in pods):
+        message = "Each sandbox Pod tries to reach the API server before it takes a job, and takes none if it can."
+        return PoolVerdict(ready=True, reason=Reason.EGRESS_DENIED, message=message)
+    return None
 
 
 def pool_verdict(target: PoolTarget, plan: Plan, *, lately_warm: bool = False) -> PoolVerdict:

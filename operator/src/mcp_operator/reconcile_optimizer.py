@@ -8,6 +8,7 @@ from .cache import controller_uid
 from .children import Outcome, converge, finding
 from .context import Collected, Context, PoolReport
 from .desired.children import optimizer_children
+from .desired.code_switch import why_code_is_off
 from .desired.deployment import initial_replicas
 from .desired.networkpolicy import sandbox_isolation
 from .desired.rbac import service_account
@@ -19,7 +20,7 @@ from .resource import Optimizer, optimizer
 from .soonest import soonest
 from .status.config import NOT_ASKED, config_hash, config_in_force
 from .status.finding import Finding, said
-from .status.optimizer import OptimizerObserved, optimizer_status, ready
+from .status.optimizer import UNPROVED, OptimizerObserved, optimizer_status, ready
 from .status.patience import CONFIG_SECONDS, STALL_SECONDS
 from .status.pins import tools_pinned
 from .status.summary import may_pass
@@ -90,6 +91,7 @@ def _observed(
         metrics=collected.metrics if collected is not None else None,
         sandbox=_sandbox(opt, pool),
         sandboxes=pool.counts if pool is not None else opt.status.sandboxes,
+        egress=_egress(opt, pool),
         config=config,
         pins=_pins(context, opt, collected),
         behind=opt.spec.paused and _behind(context, opt, upstreams),
@@ -129,6 +131,17 @@ def _pins(context: Context, opt: Optimizer, collected: Collected | None) -> Find
     if collected is not None and collected.configs and set(collected.configs) == {_rendered(context, opt)}:
         unknown = collected.unknown_pins
     return tools_pinned(opt.spec.tools.pinned, unknown, said(opt.status.conditions, ConditionType.TOOLS_PINNED))
+
+
+def _egress(opt: Optimizer, pool: PoolReport | None) -> Finding:
+    """The EgressEnforced condition: a proof holds until there is a newer one, a switch only as long as it is set."""
+    off = why_code_is_off(opt.spec)
+    if off is not None:
+        return Finding(None, Reason.SANDBOX_DISABLED, f"No code runs: {off}.")
+    if pool is not None and pool.egress is not None:
+        return Finding(pool.egress.ready, pool.egress.reason, pool.egress.message)
+    before = said(opt.status.conditions, ConditionType.EGRESS_ENFORCED)
+    return before if before is not None and before.reason in (Reason.EGRESS_DENIED, Reason.EGRESS_OPEN) else UNPROVED
 
 
 def _sandbox(opt: Optimizer, pool: PoolReport | None) -> Finding:

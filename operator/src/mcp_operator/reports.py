@@ -6,7 +6,7 @@ Pods are replaced or the operator restarts. What happened while nobody looked is
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mcp_optimizer_api.optimizer import Metrics
@@ -79,6 +79,9 @@ class Reports:
             optimizer.tokens += spent(before, stats)
         news = not pod.samples or pod.failures >= FAILURES or before is None or _view(before) != _view(stats)
         pod.failures = 0
+        if pod.samples:
+            # Only the newest one's servers are ever read again, and they are most of it.
+            pod.samples[-1] = replace(pod.samples[-1], stats=pod.samples[-1].stats.model_copy(update={"upstreams": []}))
         pod.samples.append(Sample(at=now, stats=stats))
         while len(pod.samples) > 2 and pod.samples[1].at < now - WINDOW_SECONDS:
             pod.samples.popleft()

@@ -1,4 +1,4 @@
-"""`python -m mcp_sandbox`: exit codes 0 result delivered, 2 bad settings, 3 nobody claimed it, 4 server lost, 5 worker died while warm, 6 told to end."""
+"""`python -m mcp_sandbox`: exit codes 0 result delivered, 2 bad settings, 3 nobody claimed it, 4 server lost, 5 worker died while warm, 6 told to end, 7 network open."""
 
 import asyncio
 import sys

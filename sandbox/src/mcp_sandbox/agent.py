@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .frames import encode
 from .health import HealthEndpoint
-from .isolation import until_isolated
+from .isolation import NetworkOpenError, until_isolated
 from .journal import log
 from .processes import kill_all_others, reap
 from .request import BOUNDS, Refusal, parse_start
@@ -27,7 +27,7 @@ MAX_STRANGE_BYTES = 12 * 1024 * 1024
 """What all of them together may make us hold. Whoever holds most gives way."""
 STRANGER_SECONDS = 5.0
 END_SECONDS = 5.0
-EXIT_IDLE, EXIT_WORKER_DIED, EXIT_TERMINATED = 3, 5, 6
+EXIT_IDLE, EXIT_WORKER_DIED, EXIT_TERMINATED, EXIT_NETWORK_OPEN = 3, 5, 6, 7
 
 
 class Agent:
@@ -144,7 +144,12 @@ class Agent:
             stream.abort()
 
     async def _prove_isolation(self) -> None:
-        attempts = await until_isolated(self._settings.egress_probe)
+        try:
+            attempts = await until_isolated(self._settings.egress_probe, self._settings.egress_seconds)
+        except NetworkOpenError:
+            log("network open", afterSeconds=self._settings.egress_seconds)
+            self._end(EXIT_NETWORK_OPEN)
+            return
         self._isolated = True
         log("isolated", probed=self._settings.egress_probe is not None, openProbes=attempts)
 

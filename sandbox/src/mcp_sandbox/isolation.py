@@ -17,10 +17,20 @@ async def reachable(address: tuple[str, int], timeout: float = PROBE_SECONDS) ->
     return True
 
 
-async def until_isolated(address: tuple[str, int] | None, timeout: float = PROBE_SECONDS) -> int:
-    """Return when `address` cannot be reached, with the number of times it could be. No address: nothing to prove."""
+class NetworkOpenError(Exception):
+    """The address is still in reach: nobody enforces the NetworkPolicy."""
+
+
+async def until_isolated(address: tuple[str, int] | None, patience: float, timeout: float = PROBE_SECONDS) -> int:
+    """Return when `address` cannot be reached, with the number of times it could be; NetworkOpenError when it still can after `patience` seconds.
+
+    No address: nothing to prove.
+    """
     attempts = 0
+    deadline = asyncio.get_running_loop().time() + patience
     while address is not None and await reachable(address, timeout):
         attempts += 1
+        if asyncio.get_running_loop().time() >= deadline:
+            raise NetworkOpenError
         await asyncio.sleep(RETRY_SECONDS)
     return attempts

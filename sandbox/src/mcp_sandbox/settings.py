@@ -25,7 +25,9 @@ class Settings:
     health_port: int
     bind: str
     egress_probe: tuple[str, int] | None
-    """Address that must be unreachable before the Pod is Ready: proof that the NetworkPolicy is in force."""
+    """Address that must be unreachable before the Pod is Ready: proof that the NetworkPolicy is in force. None: no proof is asked for."""
+    egress_seconds: float = 30.0
+    """How long that may take: network plugins need a moment for a new Pod."""
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -45,6 +47,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         health_port=int(_number(environment, "MCP_SANDBOX_HEALTH_PORT", HEALTH_PORT, low=0, high=65535)),
         bind=environment.get("MCP_SANDBOX_BIND", ""),
         egress_probe=_egress_probe(environment),
+        egress_seconds=_number(environment, "MCP_SANDBOX_EGRESS_SECONDS", 30, low=0, high=600),
     )
 
 
@@ -63,7 +66,10 @@ def _number(environment: Mapping[str, str], name: str, default: float, *, low: f
 
 def _egress_probe(environment: Mapping[str, str]) -> tuple[str, int] | None:
     """The API server's Service: every Pod has its address in the environment, and no sandbox may reach it."""
+    wanted = environment.get("MCP_SANDBOX_EGRESS") or "denied"
+    if wanted not in ("denied", "unchecked"):
+        raise SettingsError(f"MCP_SANDBOX_EGRESS={wanted!r} must be denied or unchecked")
     host = environment.get("KUBERNETES_SERVICE_HOST", "")
-    if not host:
+    if not host or wanted == "unchecked":
         return None
     return host, int(_number(environment, "KUBERNETES_SERVICE_PORT", 443, low=1, high=65535))

@@ -15,6 +15,7 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "scaled to zero": {"replicas": 0},
     "sandboxes off, whatever the minimum": {"sandbox": {"pool": {"max": 0}}},
     "sandboxes off, said twice": {"sandbox": {"pool": {"min": 0, "max": 0}}},
+    "code where nothing enforces policies": {"sandbox": {"allowUnenforcedEgress": True}},
     "a pool of one size": {"sandbox": {"pool": {"min": 20, "max": 20}}},
     "one autoscaling bound": {"autoscaling": {"enabled": True, "minReplicas": 10}},
     "CPU as a number": {"resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1500m"}}},

@@ -127,6 +127,7 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "a pool with its bounds swapped": ({"sandbox": {"pool": {"min": 5, "max": 4}}}, "spec.sandbox.pool.min", "raise pool.max"),
     "a pool above the default maximum": ({"sandbox": {"pool": {"min": 21}}}, "spec.sandbox.pool.min", "lower pool.min"),
     "a pool without a warm Pod": ({"sandbox": {"pool": {"min": 0}}}, "spec.sandbox.pool.min", "write max: 0 to switch execute_code off"),
+    "a switch in words": ({"sandbox": {"allowUnenforcedEgress": "yes"}}, "spec.sandbox.allowUnenforcedEgress", "boolean"),
     "a giant pool": ({"sandbox": {"pool": {"max": 1001}}}, "spec.sandbox.pool.max", "less than or equal to 1000"),
     "a job without time": ({"sandbox": {"timeoutSeconds": 0}}, "spec.sandbox.timeoutSeconds", "greater than or equal to 1"),
     "a job that never ends": ({"sandbox": {"timeoutSeconds": 3601}}, "spec.sandbox.timeoutSeconds", "less than or equal to 3600"),

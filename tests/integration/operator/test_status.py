@@ -138,3 +138,27 @@ def test_an_endpoint_that_wants_credentials_is_reachable(cluster: Cluster, opera
         cluster.apply(server("r", remote={"url": endpoint.url}))
         cluster.expect("mcps", "r", "Verified", "Unknown", "AuthRequired")
         cluster.expect("mcps", "r", "Ready", "True", "Ready")
+
+
+def test_transitions_and_repairs_are_events_and_a_restart_repeats_none(cluster: Cluster, operator: Operator) -> None:
+    cluster.apply(server())
+    until("children", lambda: len(cluster.children()) == 3)
+    cluster.delete("service", "s-mcp")
+    until("a repair", lambda: "ChildRestored" in events(cluster))
+    until("a Pod", lambda: cluster.list("pods", "mcp.optimizer.dev/server=s"))
+    cluster.play_kubelet("mcp.optimizer.dev/server=s", waiting={"reason": "ErrImagePull", "message": "not found"})
+    until("a transition", lambda: events(cluster).get("ImagePullFailed") == "Warning")
+    operator.settle()
+    position = cluster.plane.audit_position()
+    operator.stop()
+    operator.start()
+    operator.settle()
+    assert operator.writes(position) == []
+    shown = cluster.plane.kubectl("describe", "mcps", "s", "-n", cluster.namespace).stdout
+    assert "Service s-mcp was deleted and is there again" in shown
+
+
+def events(cluster: Cluster) -> dict[str, str]:
+    """Reason and type of the events about our resources."""
+    found = cluster.list("events.events.k8s.io")
+    return {event["reason"]: event["type"] for event in found if event["reportingController"] == "mcp.optimizer.dev/operator"}

@@ -20,7 +20,9 @@ class Bench:
         self.cache = Cache()
         self.queued: list[tuple[Key, float]] = []
         self.gone: list[Key] = []
-        self.dispatcher = Dispatcher(self.cache, lambda key, delay: self.queued.append((key, delay)), self.gone.append)
+        self.dispatcher = Dispatcher(
+            self.cache, lambda key, delay: self.queued.append((key, delay)), lambda key, last: self.gone.append(key)
+        )
         self._version = 100
         for obj in known:
             self.cache.put(obj)

@@ -21,7 +21,7 @@ class Bench:
     def __init__(self) -> None:
         self.api, self.cache = FakeApi(), Cache()
         self.queued: list[Key] = []
-        dispatcher = Dispatcher(self.cache, lambda key, delay: self.queued.append(key), lambda key: None)
+        dispatcher = Dispatcher(self.cache, lambda key, delay: self.queued.append(key), lambda key, last: None)
         self.sync = Sync(cast(Client, self.api), self.cache, dispatcher, ())
 
 

@@ -10,6 +10,7 @@ from mcp_operator.cache import Cache
 from mcp_operator.client import Client
 from mcp_operator.collector import Target
 from mcp_operator.context import Collected, Context, PoolReport
+from mcp_operator.desired.child import Owner
 from mcp_operator.desired.sandbox_keys import KeyMemory
 from mcp_operator.dispatch import Dispatcher
 from mcp_operator.errors import TerminalError, TransientError
@@ -78,14 +79,15 @@ class World:
         self.pools, self.pods = QuietPools(), SilentPods()
         self.verdict: Verification | None = None
         client = cast(Client, self.api)
-        applier = Applier(client, self.cache)
+        self.told: list[tuple[str, str, bool]] = []
+        applier = Applier(client, self.cache, self.tell)
         self.dispatcher = Dispatcher(self.cache, self.queue.add_after, applier.forget)
         self.context = Context(
             settings=SETTINGS,
             cache=self.cache,
             client=client,
             applier=applier,
-            statuses=StatusWriter(client, self.cache, self.clock),
+            statuses=StatusWriter(client, self.cache, self.clock, self.tell),
             verifier=cast(Verifier, self),
             federation=Federation(self.cache),
             keys=KeyMemory(),
@@ -100,6 +102,10 @@ class World:
             for obj in self.cache.select(kind.kind):
                 self.queue.add(Key(kind.kind, obj["metadata"]["namespace"], obj["metadata"]["name"]))
         self.api.events.clear()
+
+    def tell(self, owner: Owner, reason: str, note: str, *, action: str, warning: bool = False) -> None:
+        """As the Events."""
+        self.told.append((reason, note, warning))
 
     def ask(self, key: Key, url: str, fingerprint: str) -> tuple[Verification | None, float | None]:
         """As the Verifier."""

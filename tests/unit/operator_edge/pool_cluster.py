@@ -84,7 +84,7 @@ class Cluster:
         self.version += 1
         return {**pod, "metadata": {**pod["metadata"], "resourceVersion": str(self.version)}}
 
-    def becomes(self, name: str, phase: str, *, ready: bool = False, told: bool = True) -> None:
+    def becomes(self, name: str, phase: str, *, ready: bool = False, told: bool = True, code: int = 1) -> None:
         """What the kubelet would write: a change of readiness is a second younger than the container."""
         started = rfc3339(self.now - 1)
         condition = {
@@ -93,7 +93,11 @@ class Cluster:
             "lastTransitionTime": rfc3339(self.now if ready else self.now - 1),
         }
         key = "running" if phase == "Running" else "terminated"
-        status = {"phase": phase, "conditions": [condition], "containerStatuses": [{"state": {key: {"startedAt": started, "exitCode": 1}}}]}
+        status = {
+            "phase": phase,
+            "conditions": [condition],
+            "containerStatuses": [{"state": {key: {"startedAt": started, "exitCode": code}}}],
+        }
         self.pods[name] = self.stamped({**self.pods[name], "status": status})
         if told:
             self.cache.put(self.pods[name])

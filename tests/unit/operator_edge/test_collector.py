@@ -16,6 +16,19 @@ from mcp_optimizer_api.stats import SandboxEvent, ServerStats
 OWNER = Key("MCPOptimizer", "apps", "team")
 
 
+COUNTERS = '{"pod":"p","startedAt":%s,"configHash":"c","calls":%s}'
+HOSTILE = [
+    COUNTERS % ("NaN", "1"),
+    COUNTERS % ("Infinity", "1"),
+    COUNTERS % ("1e400", "1"),
+    COUNTERS % ("1", "-1"),
+    COUNTERS % ("1", "9" * 19),
+    COUNTERS % ("1", "9" * 5000),
+    (COUNTERS % ("1", "1"))[:-1] + ',"latency":{"boundsMs":[' + "1," * 5000 + '1],"counts":[]}}',
+]
+"""What would make a status that the API server refuses, or one that takes seconds to compute."""
+
+
 @dataclass
 class Pod:
     """A server Pod's management port."""
@@ -121,7 +134,7 @@ async def test_a_pod_that_does_not_answer_is_reported_as_silent_and_asked_again(
     assert heard.stats[:2] == [None, None]
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]", '{"pod": 1}', "[" * 100_000, '"' + "x" * (5 * 2**20) + '"'])
+@pytest.mark.parametrize("body", ["<html>", "[]", '{"pod": 1}', "[" * 100_000, *HOSTILE, '"' + "x" * (5 * 2**20) + '"'])
 async def test_an_answer_that_is_no_counters_counts_as_none(collector: Collector, heard: Heard, body: str) -> None:
     async with serving(Pod(body=body)) as url:
         collector.listen(OWNER, [target(url)])

@@ -142,3 +142,11 @@ def test_what_an_old_pod_counted_before_the_operator_started_is_not_counted_agai
     assert restarted.metrics(ONE, TWO, published=settled).tokens_baseline == 180
     restarted.add(TWO, stats(tokens=510, started=desk.now))
     assert restarted.metrics(ONE, TWO, published=settled).tokens_baseline == 190
+
+
+def test_only_the_newest_sample_keeps_what_it_says_of_its_servers() -> None:
+    desk = Desk()
+    for _ in range(5):
+        desk.add(ONE, stats())
+    samples = desk.reports._optimizers[OWNER].pods[ONE.uid].samples
+    assert [len(sample.stats.upstreams) for sample in samples] == [0, 0, 0, 0, 1]

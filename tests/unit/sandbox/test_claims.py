@@ -191,6 +191,8 @@ def test_a_warm_pod_ends_when_told_to(agent: AgentProcess) -> None:
         ("MCP_SANDBOX_WORKDIR", "/does/not/exist"),
         ("MCP_SANDBOX_PORT", "eight"),
         ("MCP_SANDBOX_IDLE_SECONDS", "0"),
+        ("MCP_SANDBOX_EGRESS", "open"),
+        ("MCP_SANDBOX_EGRESS_SECONDS", "-1"),
     ],
 )
 def test_bad_settings_are_named(start: Start, name: str, value: str) -> None:
@@ -214,3 +216,19 @@ def test_a_pod_that_can_get_out_is_not_ready_until_it_cannot(start: Start) -> No
     until("the agent to see that it is isolated", lambda: agent.ready()[0] == 200)
     until("the log to say so", lambda: any(entry["event"] == "isolated" for entry in agent.log))
     assert agent.run("1").result["ok"]
+
+
+def test_a_pod_that_still_gets_out_when_its_patience_is_over_ends_and_says_so(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        agent = start(warm=False, KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=port, MCP_SANDBOX_EGRESS_SECONDS="0")
+        assert agent.wait() == 7
+    assert any(entry["event"] == "network open" for entry in agent.log)
+
+
+def test_a_pod_that_need_not_prove_anything_is_ready_on_an_open_network(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        agent = start(KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=port, MCP_SANDBOX_EGRESS="unchecked")
+        until("ready", lambda: agent.ready()[0] == 200)
+        assert agent.run("1").result["ok"]

@@ -148,6 +148,10 @@ def _pod_spec(template: PoolTemplate, pod_name: str) -> Manifest:
     return spec
 
 
+def _unchecked(template: PoolTemplate) -> list[Manifest]:
+    return [{"name": "MCP_SANDBOX_EGRESS", "value": "unchecked"}] if template.sandbox.allow_unenforced_egress else []
+
+
 def _container(template: PoolTemplate, pod_name: str) -> Manifest:
     limits = template.sandbox.resources
     return {
@@ -161,6 +165,7 @@ def _container(template: PoolTemplate, pod_name: str) -> Manifest:
             {"name": "MCP_SANDBOX_WORKDIR", "value": WORKDIR},
             {"name": "TMPDIR", "value": WORKDIR},
             {"name": "HOME", "value": WORKDIR},
+            *_unchecked(template),
         ],
         "ports": [{"name": "job", "containerPort": JOB_PORT}, {"name": "health", "containerPort": JOB_HEALTH_PORT}],
         "readinessProbe": {

@@ -16,6 +16,7 @@ from .summary import BEHIND, NEEDS_A_HUMAN, paused, summary
 from .workload import Workload, availability, isolation, scaling, standing
 
 MAX_SERVERS = 100
+UNPROVED = Finding(None, Reason.PROGRESSING, "No sandbox Pod has tried to reach the network yet.")
 _NO_POLICY = Finding(False, Reason.POLICY_DISABLED, "spec.networkPolicy.enabled is false: only the sandboxes are isolated.")
 _NO_AUTHENTICATION = Finding(True, Reason.NO_AUTHENTICATION, "Everybody who reaches the endpoint may call every tool.")
 
@@ -34,6 +35,8 @@ class OptimizerObserved:
     """None: nothing new."""
     sandbox: Finding
     sandboxes: SandboxCounts
+    egress: Finding = UNPROVED
+    """Whether code in a sandbox is kept from the network."""
     config: Finding = NOT_ASKED
     """Whether the server Pods run the present config."""
     pins: Finding | None = None
@@ -50,6 +53,7 @@ def optimizer_status(observed: OptimizerObserved, *, now: float, patience: float
         ConditionType.AVAILABLE: availability(workload),
         ConditionType.SCALING_ACTIVE: scaling(workload),
         ConditionType.SANDBOX_READY: observed.sandbox,
+        ConditionType.EGRESS_ENFORCED: observed.egress,
         ConditionType.CONFIG_IN_FORCE: observed.config,
         **({ConditionType.TOOLS_PINNED: observed.pins} if observed.pins is not None else {}),
         ConditionType.NETWORK_ISOLATION: _isolation(observed),

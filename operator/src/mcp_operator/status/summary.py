@@ -18,6 +18,7 @@ NEEDS_A_HUMAN = frozenset(
         Reason.FORBIDDEN,
         Reason.RUNTIME_CLASS_NOT_FOUND,
         Reason.NOT_MCP,
+        Reason.EGRESS_OPEN,
     }
 )
 """Causes that stay until somebody changes something. The operator notices when it happens; nobody has to tell it."""

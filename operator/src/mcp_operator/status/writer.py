@@ -4,9 +4,14 @@ from mcp_operator.cache import Cache
 from mcp_operator.client import Client
 from mcp_operator.clock import Clock
 from mcp_operator.errors import ConflictError, NotFoundError
+from mcp_operator.events import Tell, silent
 from mcp_operator.kinds import BY_NAME, Key, Manifest, key_of
+from mcp_operator.resource import owner_of
 from mcp_optimizer_api.base import Resource
+from mcp_optimizer_api.optimizer import MCPOptimizerStatus
+from mcp_optimizer_api.server import MCPServerStatus
 
+from .transitions import transitions
 from .urgency import FIRST_SECONDS, METRICS_SECONDS, SETTLE_SECONDS, Urgency, urgency
 
 MANAGER = "mcp-operator-status"
@@ -15,10 +20,11 @@ MANAGER = "mcp-operator-status"
 class StatusWriter:
     """Remembers since when a status has been out of date, and when it was last written."""
 
-    def __init__(self, client: Client, cache: Cache, clock: Clock) -> None:
+    def __init__(self, client: Client, cache: Cache, clock: Clock, tell: Tell = silent) -> None:
         self._client = client
         self._cache = cache
         self._clock = clock
+        self._tell = tell
         self._started = clock()
         self._stale_since: dict[Key, float] = {}
         self._written: dict[Key, float] = {}
@@ -44,7 +50,13 @@ class StatusWriter:
         self._cache.put(written)
         self._written[key] = now
         self._stale_since.pop(key, None)
+        self._announce(obj, old, new)
         return None
+
+    def _announce(self, obj: Manifest, old: Resource, new: Resource) -> None:
+        assert isinstance(old, MCPOptimizerStatus | MCPServerStatus) and isinstance(new, MCPOptimizerStatus | MCPServerStatus)
+        for told in transitions(old.conditions, new.conditions):
+            self._tell(owner_of(obj), told.reason, told.note, action="Observe", warning=told.warning)
 
     def forget(self, key: Key) -> None:
         """The resource is gone."""
