@@ -12,6 +12,7 @@ _TOLD: Final = (
     ConditionType.VERIFIED,
     ConditionType.SANDBOX_READY,
     ConditionType.EGRESS_ENFORCED,
+    ConditionType.TOOLS_PINNED,
     ConditionType.CONFIG_IN_FORCE,
     ConditionType.SCALING_ACTIVE,
     ConditionType.PAUSED,
@@ -24,6 +25,7 @@ _TROUBLES: Final = NEEDS_A_HUMAN | {
     Reason.TIMEOUT,
     Reason.SCALING_INACTIVE,
     Reason.CONFIG_OUTDATED,
+    Reason.PINNED_TOOL_UNKNOWN,
 }
 _UNREMARKABLE: Final = frozenset(
     {Reason.PROGRESSING.value, Reason.NOT_CHECKED.value, Reason.NOT_PAUSED.value, Reason.AUTOSCALING_DISABLED.value}
