@@ -29,6 +29,8 @@ class CallContext:
     """Whether the client sent a progress token."""
     log_level: str | None = None
     """The least severe log messages it wants; None for none."""
+    own_names: bool = False
+    """Whether the client sees this one server under its own names, and not one of many: log messages then keep their logger's name."""
     client_capabilities: Mapping[str, Any] | None = None
     """What a modern client can be asked (`elicitation`, `sampling`, `roots`); None for callers that nobody can ask: legacy clients and jobs."""
     input_responses: Mapping[str, Any] | None = None

@@ -36,6 +36,7 @@ def call_context(ctx: Context, params: RequestParams) -> CallContext:
         on_notification=_notifier(ctx) if progress or log_level is not None else None,
         progress=progress,
         log_level=log_level,
+        own_names=route_of(ctx) is not None,
         client_capabilities=capabilities if isinstance(capabilities, Mapping) else None,
         input_responses=answers if isinstance(answers, Mapping) else None,
         request_state=getattr(params, "request_state", None) if modern else None,

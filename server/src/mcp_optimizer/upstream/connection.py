@@ -219,7 +219,7 @@ class Connection:
                 self._answer(asked_by, message)
         elif message["method"] in LISTS_CHANGED:
             self.on_list_changed()
-        elif context.on_notification is not None and (notification := relayed(message, context, number)) is not None:
+        elif context.on_notification is not None and (notification := relayed(message, context, self.name, number)) is not None:
             await context.on_notification(*notification)
 
     def _answer(self, dialect: Dialect, asked: dict[str, Any]) -> None:

@@ -40,15 +40,15 @@ def capabilities(context: CallContext) -> dict[str, Any]:
     return {name: declared[name] for name in CLIENT_FEATURES if isinstance(declared.get(name), dict)}
 
 
-def relayed(message: Mapping[str, Any], context: CallContext, request_id: int) -> Notification | None:
-    """The notification as the client may get it; None for what is none of this call's, malformed or unwanted."""
+def relayed(message: Mapping[str, Any], context: CallContext, server: str, request_id: int) -> Notification | None:
+    """The notification of `server` as the client may get it; None for what is none of this call's, malformed or unwanted."""
     method, params = message.get("method"), message.get("params")
     if not isinstance(params, dict):
         return None
     if method == "notifications/progress":
         return _progress(params) if context.progress and params.get("progressToken") == progress_token(request_id) else None
     if method == "notifications/message" and context.log_level is not None:
-        return _log_message(params, context.log_level)
+        return _log_message(params, context.log_level, None if context.own_names else server)
     return None
 
 
@@ -61,13 +61,15 @@ def _progress(params: dict[str, Any]) -> Notification | None:
     return "notifications/progress", kept
 
 
-def _log_message(params: dict[str, Any], least: str) -> Notification | None:
+def _log_message(params: dict[str, Any], least: str, server: str | None) -> Notification | None:
     level = params.get("level")
     if level not in LEVELS or "data" not in params or LEVELS.index(level) < (LEVELS.index(least) if least in LEVELS else 0):
         return None
     kept = {"level": level, "data": params["data"]}
-    if isinstance(params.get("logger"), str):
-        kept["logger"] = clean_text(params["logger"][:MAX_LOGGER])
+    logger = params.get("logger")
+    names = [server, clean_text(logger[:MAX_LOGGER]) if isinstance(logger, str) else None]
+    if any(names):
+        kept["logger"] = ".".join(filter(None, names))
     return "notifications/message", kept
 
 
