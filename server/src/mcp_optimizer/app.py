@@ -7,6 +7,8 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from mcp_types import SERVER_INFO_META_KEY
+
 from mcp_optimizer_api.config import ServerConfig
 
 from .admission import Admission
@@ -14,6 +16,7 @@ from .changes import Changes
 from .config_source import follow, from_config_map, from_file
 from .discovery import Discovery
 from .endpoint import Endpoint
+from .fastpath import FastPath
 from .federation import Federation
 from .flow_metrics import FlowCollector
 from .gate import Gate
@@ -69,14 +72,17 @@ class Process:
         self.federation = Federation(self._on_snapshot, self.changes.resource)
         self.discovery = Discovery(EmbeddingClient(settings.embedding_key_file), self.telemetry.registry)
         invoker = Invoker(self.federation, self.telemetry, self.sealer, self.discovery.called)
-        server = build_server(Endpoint(invoker, self.lane, self.telemetry, self.handles, self.discovery), invoker, self.tasks, self.changes)
+        endpoint = Endpoint(invoker, self.lane, self.telemetry, self.handles, self.discovery)
+        server = build_server(endpoint, invoker, self.tasks, self.changes)
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))
         self.admission = Admission(self.federation.memory)
         self.patience = Patience()
         self.telemetry.registry.register(FlowCollector(self.admission, self.patience))
-        self.gate = Gate(self._manager.handle_request, self.telemetry, self.admission, lambda: self.federation.snapshot)
+        self.fast_path = FastPath(endpoint, {SERVER_INFO_META_KEY: server.server_info_stamp})
+        fast = self.fast_path.serve if settings.fast_path else None
+        self.gate = Gate(self._manager.handle_request, self.telemetry, self.admission, lambda: self.federation.snapshot, fast)
         self.management = Management(
             pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry, peers=self.peers
         )

@@ -35,6 +35,10 @@ FOR_PROGRAMS = frozenset({-32021, -32042})
 """Refusals that a client acts on by itself: a capability it did not declare, an address the user has to visit first."""
 
 
+QUICK = frozenset({"discover", "execute", "execute_batch"})
+"""Meta-tools without output while they run."""
+
+
 class Endpoint:
     """Answers of the tool methods."""
 
@@ -55,6 +59,23 @@ class Endpoint:
         baseline = 0 if cursor else snapshot.direct_bytes
         self._telemetry.tokens(baseline=baseline, served=len(orjson.dumps(result["tools"], default=str)))
         return result
+
+    def current(self) -> Snapshot | None:
+        """The snapshot in force; None before the first configuration."""
+        return self._invoker_snapshot()
+
+    def listed_again(self, cursor: str | None, served: int) -> None:
+        """A list of tools was sent once more, `served` bytes."""
+        snapshot = self._invoker_snapshot()
+        self._telemetry.tokens(baseline=0 if cursor or snapshot is None else snapshot.direct_bytes, served=served)
+
+    def is_quick(self, name: str, server: str | None) -> bool:
+        """Whether nothing but name and arguments matters to this call: no header that mirrors an argument, no output while it runs."""
+        snapshot = self._invoker_snapshot()
+        if snapshot is None:
+            return False
+        tool = snapshot.tools.get(_tool_id(name, server)) if snapshot.config.mode == "mcp_only" else snapshot.pinned.get(name)
+        return not tool.header_map if tool is not None else name in QUICK and snapshot.config.mode != "mcp_only"
 
     def lists_real_tools(self) -> bool:
         """Whether tools/list shows the servers' own tools, which change with them."""

@@ -4,7 +4,7 @@ It also counts the requests in flight and tells clients to move on while the pro
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,6 +18,8 @@ from .routes import ROUTE, NoRoute, route, server_of
 from .snapshot import Snapshot
 from .telemetry import Telemetry
 
+Fast = Callable[[Scope, dict[bytes, bytes], bytes, Receive, Send], Awaitable[bool]]
+"""Answers a request whose headers and body were read, or leaves it alone and returns False."""
 MAX_DEPTH: Final = 64
 CLUSTER_SUFFIXES: Final = (".svc", ".svc.cluster.local")
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
@@ -28,9 +30,15 @@ class Gate:
     """ASGI application around the MCP application."""
 
     def __init__(
-        self, app: App, telemetry: Telemetry, admission: Admission, snapshot: Callable[[], Snapshot | None] = lambda: None
+        self,
+        app: App,
+        telemetry: Telemetry,
+        admission: Admission,
+        snapshot: Callable[[], Snapshot | None] = lambda: None,
+        fast: Fast | None = None,
     ) -> None:
         self._app = app
+        self._fast = fast
         self._admission = admission
         self._telemetry = telemetry
         self._snapshot = snapshot
@@ -61,7 +69,9 @@ class Gate:
                 return
             except ClientLeft:
                 return
-            await self._app(scope, _replay(body, receive), paced(send))
+            send = paced(send)
+            if self._fast is None or not await self._fast(scope, headers, body, receive, send):
+                await self._app(scope, _replay(body, receive), send)
         finally:
             self.in_flight -= 1
             ticket.leave()

@@ -23,7 +23,9 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                interface="asgi3",
                 http=patience.protocol(),
+                proxy_headers=False,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -33,6 +33,8 @@ class Settings:
     log_level: str = "INFO"
     drain_seconds: float = 5.0
     """How long the listener stays open after SIGTERM: endpoints of a Service take a moment to forget a Pod."""
+    fast_path: bool = True
+    """Whether requests of the usual shape are answered without the SDK between."""
     finish_seconds: int = 45
     """How long requests in flight may take after that: what the grace period leaves, or the kubelet would cut the end short."""
 
@@ -63,6 +65,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         embedding_key_file=Path(embedding_key_file) if embedding_key_file else None,
         log_level=level,
         drain_seconds=drain,
+        fast_path=_switch(environ, "MCP_FAST_PATH", "1"),
         finish_seconds=int(grace - drain - ENDING_SECONDS) or 1,
     )
 
@@ -73,6 +76,13 @@ def _address(environ: Mapping[str, str], name: str, default: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise SettingsError(f"{name} is {text!r}: set it to the IP address under which other replicas reach this one") from None
+
+
+def _switch(environ: Mapping[str, str], name: str, default: str) -> bool:
+    text = environ.get(name, default)
+    if text not in ("0", "1"):
+        raise SettingsError(f"{name} is {text!r}: set it to 1 (on) or 0 (off)")
+    return text == "1"
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

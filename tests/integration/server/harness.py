@@ -77,6 +77,7 @@ async def serving(
     config_map: str = "",
     namespace: str = "",
     key_file: Path | None = None,
+    fast_path: bool = True,
 ) -> AsyncIterator[Running]:
     """The server with this configuration file, or this ConfigMap, listening on free ports. Replicas share a key file."""
     settings = Settings(
@@ -87,6 +88,7 @@ async def serving(
         port=0,
         management_port=0,
         sandbox_key_file=key_file,
+        fast_path=fast_path,
         drain_seconds=0.0,
         finish_seconds=20,
     )

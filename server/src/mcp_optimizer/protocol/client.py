@@ -40,7 +40,7 @@ def call_context(ctx: Context, params: RequestParams) -> CallContext:
         client_capabilities=capabilities if isinstance(capabilities, Mapping) else None,
         input_responses=answers if isinstance(answers, Mapping) else None,
         request_state=getattr(params, "request_state", None) if modern else None,
-        trace=_trace(meta),
+        trace=trace_of(meta),
     )
 
 
@@ -63,6 +63,7 @@ def _notifier(ctx: Context) -> OnNotification:
     return notify
 
 
-def _trace(meta: Mapping[str, Any]) -> Mapping[str, str] | None:
+def trace_of(meta: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """The trace context in a request's `_meta`."""
     found = {key: meta[key] for key in TRACE_KEYS if isinstance(meta.get(key), str) and len(meta[key]) <= MAX_TRACE}
     return found or None

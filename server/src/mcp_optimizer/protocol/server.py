@@ -41,7 +41,7 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
             result = endpoint.list_tools(params.cursor, route_of(ctx))
         except BadCursor as error:
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
-        return {**result, **COMPLETE, "ttlMs": LIST_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
+        return list_hints(endpoint, result)
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
         async def call(context: CallContext, progress: OnOutput | None) -> dict[str, Any]:
@@ -68,6 +68,11 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
     serve_tasks(server, tasks)
     add_listen(server, invoker, changes)
     return server
+
+
+def list_hints(endpoint: Endpoint, result: dict[str, Any]) -> dict[str, Any]:
+    """A list of tools with what a modern client must know about it: that it is complete, and how long it holds."""
+    return {**result, **COMPLETE, "ttlMs": LIST_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
 
 
 def build_manager(server: Server[Any]) -> StreamableHTTPSessionManager:

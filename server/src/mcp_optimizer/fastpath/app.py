@@ -1,0 +1,113 @@
+"""Serving a recognised request through the endpoint."""
+
+import asyncio
+import logging
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import orjson
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp_types.methods import serialize_server_result
+from pydantic import ValidationError
+
+from mcp_optimizer.context import CallContext
+from mcp_optimizer.endpoint import Endpoint, UnknownTool
+from mcp_optimizer.errors import CallFailure
+from mcp_optimizer.paging import BadCursor
+from mcp_optimizer.protocol.client import LEGACY_LOG_LEVEL
+from mcp_optimizer.protocol.failures import error_of
+from mcp_optimizer.protocol.server import list_hints
+from mcp_optimizer.routes import ROUTE
+
+from .answer import Answer, Send, encode_call
+from .clients import Clients
+from .request import Request, recognise
+from .watch import Receive, Watch
+
+log = logging.getLogger(__name__)
+
+MAX_PAGES_KEPT: Final = 64
+Stamp = dict[str, Any]
+
+
+class FastPath:
+    """Answers requests of the usual shape; counts those, and those it leaves to the SDK-hosted server."""
+
+    def __init__(self, endpoint: Endpoint, stamp: Stamp) -> None:
+        self._endpoint = endpoint
+        self._stamp = stamp
+        self._clients = Clients()
+        self._watch = Watch()
+        self._pages: dict[tuple[str, str | None, str | None], bytes] = {}
+        self._pages_of: object = None
+        self.served = self.left = 0
+
+    async def serve(self, scope: MutableMapping[str, Any], headers: dict[bytes, bytes], body: bytes, receive: Receive, send: Send) -> bool:
+        """Answer the request, or leave it alone and say so: False."""
+        request = recognise(headers, len(headers) != len(scope["headers"]), body)
+        if request is None:
+            self.left += 1
+            return False
+        answer = Answer(send, request.id, request.modern)
+        context = self._context(request, answer)
+        server = scope.get(ROUTE)
+        if context is None or (request.call is not None and not self._endpoint.is_quick(request.call, server)):
+            self.left += 1
+            return False
+        self.served += 1
+        if request.call is None:
+            await self._list(request, answer, server)
+        else:
+            await self._call(request, request.call, answer, context, server, receive)
+        return True
+
+    def _context(self, request: Request, answer: Answer) -> CallContext | None:
+        if request.modern:
+            return self._clients.modern(request.meta)
+        usual, trace = self._clients.legacy_trace(request.meta)
+        return CallContext(on_notification=answer.notify, log_level=LEGACY_LOG_LEVEL, trace=trace) if usual else None
+
+    async def _call(self, request: Request, name: str, answer: Answer, context: CallContext, server: str | None, receive: Receive) -> None:
+        entry = self._watch.enter(answer, receive)
+        try:
+            result = await self._endpoint.call_tool(name, request.arguments, context, None, server)
+            encoded = encode_call(result, request.version, self._stamp if request.modern else None)
+        except asyncio.CancelledError:
+            if not entry.gone:
+                raise
+            return
+        except UnknownTool as error:
+            await answer.error(INVALID_PARAMS, str(error))
+        except CallFailure as failure:
+            told = error_of(failure, modern=request.modern).error
+            await answer.error(told.code, told.message, told.data)
+        except ValidationError:
+            log.exception("a result has no form that this client could read", extra={"version": request.version})
+            await answer.error(INTERNAL_ERROR, "Internal server error")
+        else:
+            await answer.result(encoded)
+        finally:
+            self._watch.leave(entry)
+
+    async def _list(self, request: Request, answer: Answer, server: str | None) -> None:
+        key = (request.version, server, request.cursor)
+        snapshot = self._endpoint.current()
+        if snapshot is not self._pages_of:
+            self._pages, self._pages_of = {}, snapshot
+        try:
+            encoded = self._pages.get(key)
+            if encoded is None:
+                encoded = self._encoded_list(request, server)
+                if len(self._pages) < MAX_PAGES_KEPT:
+                    self._pages[key] = encoded
+            else:
+                self._endpoint.listed_again(request.cursor, len(encoded))
+        except BadCursor as error:
+            await answer.error(INVALID_PARAMS, str(error))
+        else:
+            await answer.result(encoded)
+
+    def _encoded_list(self, request: Request, server: str | None) -> bytes:
+        result = list_hints(self._endpoint, self._endpoint.list_tools(request.cursor, server))
+        shown = serialize_server_result("tools/list", request.version, result)
+        return orjson.dumps({**shown, "_meta": self._stamp} if request.modern else shown, default=str)
