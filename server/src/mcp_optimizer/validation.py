@@ -16,6 +16,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from .errors import BAD_REQUEST, CallFailure
+from .fits import MAX_MATCHED_TEXT, compile_fits
 
 MAX_REFERENCES = 2000
 MAX_STEPS = 50_000
@@ -24,7 +25,6 @@ MAX_ERRORS = 100
 """The best of these is told."""
 MAX_COMPARED = 300
 """Items whose uniqueness is checked: objects are compared each with each."""
-MAX_MATCHED_TEXT = 500
 MAX_REPETITIONS, MAX_CHOICES = 2, 6
 MAX_MESSAGE = 400
 
@@ -58,12 +58,19 @@ _budget: Final = _Budget()
 
 def compile_validator(schema: Mapping[str, Any]) -> Validate:
     """A function that checks arguments against `schema`. Costs a while: keep the result."""
-    validator = _Validator(_disarmed(schema), registry=_OFFLINE)
+    safe = _disarmed(schema)
+    fits = compile_fits(safe, _KNOWN)
+    full: Any = None
 
     def validate(arguments: Mapping[str, Any]) -> None:
+        nonlocal full
+        if fits is not None and fits(arguments):
+            return
+        if full is None:
+            full = _Validator(safe, registry=_OFFLINE)
         _budget.spent = _budget.steps = 0
         try:
-            error = best_match(itertools.islice(validator.iter_errors(arguments), MAX_ERRORS))
+            error = best_match(itertools.islice(full.iter_errors(arguments), MAX_ERRORS))
         except Exception:
             # Too much work, too many references, one that leads nowhere, a keyword of the wrong type: the server decides.
             return
@@ -114,6 +121,7 @@ _OURS: Final[Mapping[str, Any]] = {"$ref": _reference, "pattern": _pattern, "uni
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     jsonschema.Draft202012Validator, {name: _counted(check) for name, check in {**_KEYWORDS, **_OURS}.items()}
 )
+_KNOWN: Final = frozenset(_Validator.VALIDATORS)
 
 
 def _disarmed(schema: Any) -> Any:
