@@ -47,16 +47,18 @@ class Running:
 
 
 def write_config(
-    path: Path, upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 5, sandbox: dict[str, Any] | None = None
+    path: Path, upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 5, sandbox: dict[str, Any] | None = None, **more: Any
 ) -> None:
     """Write a configuration in one step, as a ConfigMap's would appear."""
     temporary = path.with_suffix(".new")
-    temporary.write_text(document(upstreams, mode=mode, timeout=timeout, sandbox=sandbox))
+    temporary.write_text(document(upstreams, mode=mode, timeout=timeout, sandbox=sandbox, **more))
     temporary.replace(path)
 
 
-def document(upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 5, sandbox: dict[str, Any] | None = None) -> str:
-    """The document that the operator would render."""
+def document(
+    upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 5, sandbox: dict[str, Any] | None = None, **more: Any
+) -> str:
+    """The document that the operator would render; `more` are further members."""
     rendered = {
         "namespace": "ns",
         "name": "test",
@@ -64,6 +66,7 @@ def document(upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 
         "mode": mode,
         "upstreams": [{"name": name.replace("_", "-"), "url": url, "timeoutSeconds": timeout} for name, url in upstreams.items()],
         "sandbox": sandbox or {"enabled": True},
+        **more,
     }
     return json.dumps(rendered)
 

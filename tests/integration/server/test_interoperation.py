@@ -86,7 +86,7 @@ async def test_discover_shows_servers_hits_and_schemas(start: Start, tmp_path: P
                 return str((await client.call_tool("discover", arguments)).content[0].text)  # type: ignore[union-attr]
 
             servers = (await discover()).splitlines()
-            assert servers[0].startswith("gone (not available: server gone cannot be reached")
+            assert servers[0].startswith("gone (not available: cannot be reached")
             assert servers[1] == f"it ({len(TOOLS)} tools, 172 tokens): Tracks issues"
             assert servers[2] == f"all: {len(TOOLS)} tools, 176 tokens of schemas: load_all (ids: the servers, detail: schema)"
             assert '"inputSchema":{"type":"object","properties":{"city"' in await discover(ids=["it.weather"])

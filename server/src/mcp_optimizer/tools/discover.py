@@ -24,7 +24,8 @@ MAX_HITS: Final = 200
 LISTED: Final = 50
 """Tools of a server on one page."""
 DETAILS: Final = ("names", "brief", "schema")
-_CURSOR: Final = re.compile(r"([0-9]{1,3})\.([0-9a-f]{4})([0-9a-f]{4})")
+_CURSOR: Final = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,2}))?\.([0-9a-f]{4})([0-9a-f]{4})")
+_NOTHING: Final = "No tool matches. Try other words (an action and a thing), or discover without arguments to see the servers."
 
 
 def discover(snapshot: Snapshot, arguments: dict[str, Any], find: Find) -> str:
@@ -82,30 +83,36 @@ def _listing(tools: Sequence[Tool], server: str, detail: str | None, cursor: str
 def _hits(snapshot: Snapshot, find: Find, query: str, limit: int, detail: str | None, cursor: str | None) -> str:
     if query in snapshot.tools and cursor is None:
         return _shown(snapshot.tools[query], detail or "schema")
-    seen = _seen(find, query, cursor) if cursor is not None else []
-    wanted = min(len(seen) + limit, MAX_HITS)
-    ranked = find(query, wanted)
-    had = {tool.id for tool in seen}
-    fresh = [tool for tool in ranked if tool.id not in had][:limit]
-    if not fresh:
-        return "No more tools match." if cursor is not None else "No tool matches. " + _ADVICE
-    lines = [_shown(tool, detail or "brief") for tool in fresh]
-    if len(ranked) == wanted < MAX_HITS:
-        lines.append(f"more: cursor {wanted}.{_mark(query)}{_mark(ranked[-1].id)}")
+    first, start = limit, 0
+    if cursor is None:
+        ranked = found = find(query, limit)
+    else:
+        first, start, ranked = _after(find, query, cursor)
+        found = ranked[start : start + limit]
+    if not found:
+        return "No more tools match." if cursor is not None else _NOTHING
+    lines = [_shown(tool, detail or "brief") for tool in found]
+    end = start + len(found)
+    if len(found) == limit and end < (len(ranked) if cursor is not None else MAX_HITS):
+        position = str(end) if end == first else f"{end}-{first}"
+        lines.append(f"more: cursor {position}.{_mark(query)}{_mark(found[-1].id)}")
     return "\n".join(lines)
 
 
-_ADVICE: Final = "Try other words (an action and a thing), or discover without arguments to see the servers."
+def _after(find: Find, query: str, cursor: str) -> tuple[int, int, list[Tool]]:
+    """Size of the first page, where to go on, and all hits: the first page as it was chosen, then the others by rank.
 
-
-def _seen(find: Find, query: str, cursor: str) -> list[Tool]:
-    """The hits of the pages before. Ranks may have moved since: the cursor marks the last hit as well as its position."""
-    found = _CURSOR.fullmatch(cursor)
-    if found is None or found[2] != _mark(query):
+    Ranks may have moved since: the cursor names the last hit besides its position.
+    """
+    parts = _CURSOR.fullmatch(cursor)
+    if parts is None or parts[3] != _mark(query):
         raise bad_cursor()
-    ranked = find(query, min(int(found[1]), MAX_HITS))
-    last = next((number for number, tool in enumerate(ranked) if _mark(tool.id) == found[3]), len(ranked) - 1)
-    return ranked[: last + 1]
+    position, first = int(parts[1]), min(int(parts[2] or parts[1]), MAX_LIMIT)
+    ranked = list(find(query, first))
+    chosen = {tool.id for tool in ranked}
+    ranked += [tool for tool in find(query, MAX_HITS) if tool.id not in chosen]
+    last = next((number for number, tool in enumerate(ranked) if _mark(tool.id) == parts[4]), position - 1)
+    return first, last + 1, ranked
 
 
 def _mark(text: str) -> str:

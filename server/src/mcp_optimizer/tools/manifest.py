@@ -27,12 +27,12 @@ def manifest(snapshot: Snapshot, cursor: str | None) -> str:
         servers = [pair for pair in servers if pair[0].name > cursor]
     page = servers[:PAGE_SERVERS]
     lines = [_line(snapshot, *pair) for pair in page]
-    if len(servers) > len(page):
-        lines.append(f"{len(servers) - len(page)} more: cursor {page[-1][0].name}")
     if snapshot.tools and cursor is None:
         lines.append(
             f"all: {len(snapshot.tools)} tools, {tokens(snapshot.direct_bytes)} tokens of schemas: {strategy(tokens(snapshot.direct_bytes))}"
         )
+    if len(servers) > len(page):
+        lines.append(f"{len(servers) - len(page)} more: cursor {page[-1][0].name}")
     return "\n".join(lines) or ("No more servers." if cursor is not None else "No servers are federated yet.")
 
 
@@ -56,5 +56,5 @@ def _line(snapshot: Snapshot, upstream: Upstream, offer: Offer) -> str:
     what = summary({"description": offer.title}, 120) or ", ".join(tool.name for tool in tools[:NO_DESCRIPTION_NAMES])
     state = f"{len(tools)} tools, {tokens(sum(tool.direct_bytes for tool in tools))} tokens"
     if upstream.error is not None:
-        state = f"not available: {upstream.error[:120]}"
+        state = f"not available: {upstream.error.removeprefix(f'server {upstream.name} ')[:80]}"
     return f"{upstream.name} ({state})" + (f": {what}" if what else "")
