@@ -95,6 +95,14 @@ class EmbeddingConfig(Document):
     timeout_milliseconds: int = 150
 
 
+class TracingConfig(Document):
+    """Where spans go and how many requests are traced."""
+
+    endpoint: str
+    """Base URL of an OTLP/HTTP receiver."""
+    sampling_percent: float = 10.0
+
+
 class ServerConfig(Document):
     """The whole configuration of one MCPOptimizer's server Pods. Schema version 1."""
 
@@ -111,3 +119,4 @@ class ServerConfig(Document):
     upstreams: list[UpstreamConfig] = Field(default=[])
     sandbox: SandboxConfig
     limits: LimitsConfig = LimitsConfig()
+    tracing: TracingConfig | None = None

@@ -3,7 +3,7 @@
 from pydantic import ConfigDict, Field
 
 from .base import Resource
-from .cel import rule, rules
+from .cel import PATTERN_MESSAGE, rule, rules
 from .pods import LabelSelector
 
 
@@ -44,3 +44,25 @@ class NetworkPolicySettings(Resource):
     metrics_from: list[MetricsPeer] = Field(
         default=[], max_length=10, description="Who may reach the management port 8081, where Prometheus scrapes, besides the operator."
     )
+
+
+class Tracing(Resource):
+    """Traces of requests, sent to an OpenTelemetry collector."""
+
+    endpoint: str = Field(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        max_length=2048,
+        description="Base URL of the collector's OTLP/HTTP receiver, without credentials; spans are posted to /v1/traces below it.",
+        json_schema_extra={
+            PATTERN_MESSAGE: "must be an http or https URL without user name, query and fragment: write for example http://collector:4318"
+        },
+    )
+    sampling_percent: float = Field(
+        default=10, ge=0, le=100, description="Share of requests that are traced, unless the request's traceparent decides."
+    )
+
+
+class Observability(Resource):
+    """What the server tells about its work besides metrics."""
+
+    tracing: Tracing | None = Field(default=None, description="Traces of requests. Without it: none.")

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from .base import Resource
 from .cel import PATTERN_MESSAGE, rule, rules
 from .limits import Limits
-from .observability import NetworkPolicySettings
+from .observability import NetworkPolicySettings, Observability
 from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, Image, LabelSelector, LocalReference, ObjectName, Quantity, Resources
 from .search import Search
 from .status import Condition
@@ -174,6 +174,7 @@ class MCPOptimizerSpec(Resource):
     )
     image_pull_secrets: list[LocalReference] = Field(default=[], max_length=10, description="Secrets to pull the images with.")
     network_policy: NetworkPolicySettings = Field(default=NetworkPolicySettings(), description="NetworkPolicies around the server.")
+    observability: Observability = Field(default=Observability(), description="What the server tells about its work besides metrics.")
     paused: bool = Field(default=False, description="Leave the children as they are until false again.")
 
 

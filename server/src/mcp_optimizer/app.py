@@ -41,6 +41,7 @@ from .state.signature import Signatures
 from .state.tasks import Tasks
 from .state_metrics import StateCollector
 from .telemetry import Telemetry
+from .tracing.span import Value
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ class Process:
             await self.discovery.meanings.close()
             await self.lane.close()
             await self.peers.close()
+            await self.telemetry.tracer.close()
             await self.federation.close()
             if self._kube is not None:
                 await self._kube.close()
@@ -168,7 +170,17 @@ class Process:
         self.telemetry.servers(snapshot.config)
         self.admission.configure(snapshot.config.limits)
         self.patience.seconds = snapshot.config.limits.slow_client_seconds
+        self.telemetry.tracer.configure(snapshot.config.tracing, self._resource(snapshot.config))
         self.lane.configure(snapshot.config.sandbox, snapshot.config.namespace, snapshot.config.uid)
+
+    def _resource(self, config: ServerConfig) -> dict[str, Value]:
+        """Who we are, for whoever looks at a trace."""
+        return {
+            "service.name": "mcp-optimizer",
+            "service.namespace": config.namespace,
+            "service.instance.id": self.settings.pod,
+            "mcp_optimizer.name": config.name,
+        }
 
 
 def _bind(host: str, port: int) -> socket.socket:

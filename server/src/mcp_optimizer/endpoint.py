@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -26,11 +27,14 @@ from .tools.definitions import definitions
 from .tools.discover import discover
 from .tools.plan import plan
 from .tools.route import Fallback, Route, UnknownTool, route_of
+from .tracing import Span
 
 __all__ = ["Endpoint", "UnknownTool"]
 
 log = logging.getLogger(__name__)
 
+CALL: Mapping[str, str] = MappingProxyType({"mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool"})
+"""What the span of a call says besides its name."""
 FOR_PROGRAMS = frozenset({-32021, -32042})
 """Refusals that a client acts on by itself: a capability it did not declare, an address the user has to visit first."""
 
@@ -108,6 +112,7 @@ class Endpoint:
         name = _tool_id(name, server)
         started = time.perf_counter()
         kind, outcome = "unknown", "cancelled"
+        span = self._telemetry.tracer.request("tools/call", context.trace, "server", **CALL)
         try:
             snapshot = self._invoker.snapshot()
             path = route_of(snapshot, name, arguments)
@@ -131,7 +136,14 @@ class Endpoint:
             outcome = str(INTERNAL)
             return failure_result(CallFailure(INTERNAL, "the endpoint failed; its log tells why"))
         finally:
-            self._telemetry.call(kind, outcome, time.perf_counter() - started)
+            self._answered(kind, outcome, started, name, span)
+
+    def _answered(self, kind: str, outcome: str, started: float, name: str, span: Span | None) -> None:
+        self._telemetry.call(kind, outcome, time.perf_counter() - started)
+        if span is not None:
+            # Only names that exist: others are whatever a client sends.
+            span.name = f"tools/call {name if kind == 'direct' else kind}"
+            span.end(outcome)
 
     async def _take(self, path: Route, snapshot: Snapshot, context: CallContext, progress: OnOutput | None) -> Result:
         if path.kind == "direct":

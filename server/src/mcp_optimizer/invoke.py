@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mcp.shared.inbound import mcp_param_headers
@@ -16,6 +17,7 @@ from .seal import Sealer
 from .snapshot import Snapshot, Tool
 from .telemetry import Telemetry
 from .tools.signature import signature
+from .tracing import Span, child
 from .upstream.upstream import Upstream
 
 MAX_ARGUMENT_NAME = 200
@@ -61,7 +63,15 @@ class Invoker:
 
         A caller that says what its client can be asked gets `resultType: input_required` when the server asks first.
         """
-        tool = self.check(tool_id, arguments)
+        span = child("policy")
+        try:
+            tool = self.check(tool_id, arguments)
+        except CallFailure as failure:
+            if span is not None:
+                span.end(str(failure.code))
+            raise
+        if span is not None:
+            span.end()
         if self._on_call is not None:
             self._on_call(self.snapshot(), tool_id)
         headers = mcp_param_headers(tool.header_map, arguments) if tool.header_map else None
@@ -86,6 +96,9 @@ class Invoker:
         started = time.perf_counter()
         outcome = "cancelled"
         bound = (upstream.name, method, subject, params.get("arguments"))
+        span = self._span(upstream, method, subject, context)
+        if span is not None:
+            context = replace(context, trace={**(context.trace or {}), "traceparent": span.traceparent})
         try:
             if context.request_state is not None:
                 context = self._rounds.opened(context, *bound)
@@ -99,6 +112,16 @@ class Invoker:
             raise
         finally:
             self._telemetry.upstream_call(upstream.name, outcome, time.perf_counter() - started)
+            if span is not None:
+                span.end(outcome)
+
+    def _span(self, upstream: Upstream, method: str, subject: str, context: CallContext) -> Span | None:
+        """Of one request to a server. Names of tools and prompts are in the catalogue; a resource's URI may hold data."""
+        tracer = self._telemetry.tracer
+        if not tracer.on:
+            return None
+        name = method if method.startswith("resources/") else f"{method} {subject}"
+        return tracer.request(name, context.trace, "client", **{"mcp.method.name": method, "mcp_optimizer.server": upstream.name})
 
 
 def resolve(snapshot: Snapshot, tool_id: str) -> Tool:

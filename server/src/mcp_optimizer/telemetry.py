@@ -13,6 +13,9 @@ from prometheus_client import Histogram as PrometheusHistogram
 from mcp_optimizer_api.config import ServerConfig
 from mcp_optimizer_api.stats import LATENCY_BOUNDS_MS, Histogram, TokenStats
 
+from .tracing import Tracer
+from .tracing.metrics import SpanCollector
+
 KINDS: Final = ("discover", "execute", "execute_batch", "execute_code", "direct", "unknown")
 OUTCOMES: Final = ("ok", "tool_error", "400", "403", "404", "408", "429", "500", "502", "503", "cancelled")
 REJECTIONS: Final = ("origin", "too_large", "too_deep", "method", "path", "queue_full", "queue_timeout", "client_limit", "memory")
@@ -26,7 +29,9 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.started_at = time.time()
+        self.tracer = Tracer()
         ProcessCollector(registry=self.registry)
+        self.registry.register(SpanCollector(self.tracer))
         self._calls = Counter(
             "mcp_optimizer_calls", "Tool calls of clients, meta-tools included.", ["tool", "outcome"], registry=self.registry
         )

@@ -42,6 +42,8 @@ OPTIMIZERS: dict[str, Spec | None] = {
         "batch": {"maxItems": 100},
     },
     "synonyms of words and phrases": {"search": {"synonyms": [["ticket", "support case", "Vorgang"], ["GmbH & Co. KG", "company"]]}},
+    "tracing": {"observability": {"tracing": {"endpoint": "http://collector.monitoring:4318", "samplingPercent": 0.5}}},
+    "tracing with its default share": {"observability": {"tracing": {"endpoint": "https://otlp.example.com/path"}}},
     "who may scrape metrics": {
         "networkPolicy": {
             "metricsFrom": [

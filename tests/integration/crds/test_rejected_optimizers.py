@@ -33,6 +33,17 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "replicas as text": ({"replicas": "3"}, "spec.replicas", "must be of type integer"),
     "a fraction of a replica": ({"replicas": 1.5}, "spec.replicas", "must be of type integer"),
     "an unknown mode": ({"mode": "fast"}, "spec.mode", '"hybrid", "code_execution", "mcp_only"'),
+    "traces to nowhere": ({"observability": {"tracing": {}}}, "spec.observability.tracing.endpoint", "Required value"),
+    "traces to what is no URL": (
+        {"observability": {"tracing": {"endpoint": "collector:4317"}}},
+        "spec.observability.tracing.endpoint",
+        "write for example http://collector:4318",
+    ),
+    "traces of more than all": (
+        {"observability": {"tracing": {"endpoint": "http://c:4318", "samplingPercent": 101}}},
+        "spec.observability.tracing.samplingPercent",
+        "less than or equal to 100",
+    ),
     "a scraper without a selector": (
         {"networkPolicy": {"metricsFrom": [{}]}},
         "spec.networkPolicy.metricsFrom[0]",

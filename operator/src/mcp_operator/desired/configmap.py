@@ -14,6 +14,7 @@ from mcp_optimizer_api.config import (
     SandboxConfig,
     ServerConfig,
     ToolsConfig,
+    TracingConfig,
     UpstreamConfig,
 )
 from mcp_optimizer_api.names import (
@@ -71,7 +72,13 @@ def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[Upst
         upstreams=sorted(upstreams, key=lambda upstream: upstream.name),
         sandbox=_sandbox(owner, spec),
         limits=_limits(spec),
+        tracing=_tracing(spec),
     )
+
+
+def _tracing(spec: MCPOptimizerSpec) -> TracingConfig | None:
+    wanted = spec.observability.tracing
+    return TracingConfig(endpoint=wanted.endpoint, sampling_percent=wanted.sampling_percent) if wanted is not None else None
 
 
 def config_map(owner: Owner, config: ServerConfig) -> Manifest:

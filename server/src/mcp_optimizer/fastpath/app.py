@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -14,7 +15,7 @@ from mcp_optimizer.context import CallContext
 from mcp_optimizer.endpoint import Endpoint, UnknownTool
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.paging import BadCursor
-from mcp_optimizer.protocol.client import LEGACY_LOG_LEVEL
+from mcp_optimizer.protocol.client import LEGACY_LOG_LEVEL, TRACE_KEYS, trace_of
 from mcp_optimizer.protocol.failures import error_of
 from mcp_optimizer.protocol.server import list_hints
 from mcp_optimizer.routes import ROUTE
@@ -27,6 +28,7 @@ from .watch import Receive, Watch
 log = logging.getLogger(__name__)
 
 MAX_PAGES_KEPT: Final = 64
+TRACEPARENT: Final = b"traceparent"
 Stamp = dict[str, Any]
 
 
@@ -50,6 +52,8 @@ class FastPath:
             return False
         answer = Answer(send, request.id, request.modern)
         context = self._context(request, answer)
+        if context is not None and context.trace is None and TRACEPARENT in headers:
+            context = replace(context, trace=trace_of({key: headers.get(key.encode(), b"").decode("latin-1") for key in TRACE_KEYS}))
         server = scope.get(ROUTE)
         if context is None or (request.call is not None and not self._endpoint.is_quick(request.call, server)):
             self.left += 1

@@ -40,7 +40,7 @@ def call_context(ctx: Context, params: RequestParams) -> CallContext:
         client_capabilities=capabilities if isinstance(capabilities, Mapping) else None,
         input_responses=answers if isinstance(answers, Mapping) else None,
         request_state=getattr(params, "request_state", None) if modern else None,
-        trace=trace_of(meta),
+        trace=trace_of(meta) or trace_of(_sent_headers(ctx)),
     )
 
 
@@ -63,7 +63,12 @@ def _notifier(ctx: Context) -> OnNotification:
     return notify
 
 
+def _sent_headers(ctx: Context) -> Mapping[str, Any]:
+    """Where clients and proxies that know nothing of `_meta` say what trace a request belongs to."""
+    return ctx.request.headers if ctx.request is not None else NOTHING
+
+
 def trace_of(meta: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """The trace context in a request's `_meta`."""
-    found = {key: meta[key] for key in TRACE_KEYS if isinstance(meta.get(key), str) and len(meta[key]) <= MAX_TRACE}
+    """The trace context in a request's `_meta`, or in its headers."""
+    found = {key: meta[key] for key in TRACE_KEYS if isinstance(meta.get(key), str) and 0 < len(meta[key]) <= MAX_TRACE}
     return found or None

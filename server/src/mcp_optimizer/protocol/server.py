@@ -61,6 +61,8 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
     # Without get_tool_input_schema the SDK walks tools/list on every call of a modern client.
     hints: dict[Any, CacheHint] = {"server/discover": CacheHint(ttl_ms=META_TTL_MS, scope="public")}
     server: Server[Any] = Server("mcp-optimizer", version=VERSION, get_tool_input_schema=endpoint.input_schema, cache_hints=hints)
+    # The SDK's own spans know one step of a request only; ours are in `tracing`.
+    server.middleware = [layer for layer in server.middleware if type(layer).__name__ != "OpenTelemetryMiddleware"]
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
     add_catalogues(server, Offers(invoker))

@@ -8,6 +8,7 @@ from mcp_optimizer.invoke import Invoker, object_argument
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OnOutput, SandboxLane
 from mcp_optimizer.memory import holding
 from mcp_optimizer.results import Result, compact, error_text, job_value, text_result
+from mcp_optimizer.tracing import child
 from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.job import CallError
 
@@ -27,7 +28,18 @@ async def execute_code(lane: SandboxLane, invoker: Invoker, arguments: dict[str,
     async def on_call(tool: str, call_arguments: dict[str, Any]) -> CallOutcome:
         return await call_for_job(invoker, tool, call_arguments)
 
-    return _result(await lane.run(job, on_call, progress=progress))
+    span = child("sandbox job")
+    ended, calls = "cancelled", 0
+    try:
+        outcome = await lane.run(job, on_call, progress=progress)
+        ended, calls = outcome.error.kind if outcome.error is not None else "ok", outcome.calls
+    except CallFailure as failure:
+        ended = str(failure.code)
+        raise
+    finally:
+        if span is not None:
+            span.end(ended, **{"mcp_optimizer.job.calls": calls})
+    return _result(outcome)
 
 
 async def call_for_job(invoker: Invoker, tool: str, arguments: dict[str, Any]) -> CallOutcome:

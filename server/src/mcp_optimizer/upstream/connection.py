@@ -17,6 +17,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 
 from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.memory import MemoryFull
+from mcp_optimizer.tracing.traceparent import header
 
 from .dialect import METHOD_NOT_FOUND, Dialect, doubtful, legacy_headers, offers, one_line, speaks, stale
 from .extras import known_capabilities
@@ -175,7 +176,7 @@ class Connection:
             meta.update(request_meta(context, number, modern=True))
             on_message = partial(self._heard, None, number, context) if context.on_notification is not None else None
         body["params"] = {**params, "_meta": meta}
-        headers = {"MCP-Protocol-Version": dialect.version, "Mcp-Method": method, **(extra or {})}
+        headers = {"MCP-Protocol-Version": dialect.version, "Mcp-Method": method, **header(context.trace), **(extra or {})}
         if subject is not None:
             headers["Mcp-Name"] = encode_header_value(subject)
         # Closing the connection, which cancelling this does, is how a modern server is told that nobody waits any more.
@@ -186,7 +187,8 @@ class Connection:
         if context is not PLAIN and (meta := request_meta(context, number, modern=False)):
             body["params"] = {**body["params"], "_meta": meta}
         try:
-            return await self._wire.post(self.url, body, legacy_headers(dialect), timeout, partial(self._heard, dialect, number, context))
+            headers = {**legacy_headers(dialect), **header(context.trace)}
+            return await self._wire.post(self.url, body, headers, timeout, partial(self._heard, dialect, number, context))
         except (asyncio.CancelledError, TimeoutError):
             params = {"requestId": number, "reason": "nobody waits for the answer any more"}
             self._tell(dialect, {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
