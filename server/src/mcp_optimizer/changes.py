@@ -18,12 +18,7 @@ from .upstream.upstream import Offer
 List = Literal["tools", "prompts", "resources"]
 Change = tuple[Literal["list"], List] | tuple[Literal["resource"], str]
 """A list that changed, or the URI of a resource that did, as the subscriber knows it."""
-MAX_SUBSCRIBERS: Final = 1000
 MAX_URIS: Final = 100
-
-
-class TooManySubscribers(Exception):
-    """The replica holds as many streams as it can."""
 
 
 class Subscriber:
@@ -71,9 +66,7 @@ class Changes:
         return len(self._subscribers)
 
     def add(self, subscriber: Subscriber) -> None:
-        """Tell this one from now on. Raises `TooManySubscribers`."""
-        if len(self._subscribers) >= MAX_SUBSCRIBERS:
-            raise TooManySubscribers
+        """Tell this one from now on."""
         self._subscribers.add(subscriber)
         if self._closed:
             subscriber.close()

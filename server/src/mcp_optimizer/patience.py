@@ -85,6 +85,14 @@ class PatientProtocol(HttpToolsProtocol):
         self._incomplete = False
         super().on_message_complete()
 
+    def shutdown(self) -> None:
+        """The process ends: who has just come, or has begun a request, still gets an answer."""
+        if self.cycle is None or (self._incomplete and self.cycle.response_complete):
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(self.config.timeout_keep_alive, self.timeout_keep_alive_handler)
+            return
+        super().shutdown()
+
     def pause_writing(self) -> None:
         """The client reads more slowly than we write."""
         super().pause_writing()

@@ -14,7 +14,6 @@ from mcp.shared.subscriptions import (
     event_to_notification,
 )
 from mcp_types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     SubscriptionFilter,
     SubscriptionsAcknowledgedNotification,
@@ -22,10 +21,12 @@ from mcp_types import (
     SubscriptionsListenRequestParams,
 )
 
-from mcp_optimizer.changes import MAX_URIS, Change, Changes, Subscriber, TooManySubscribers
+from mcp_optimizer.admission import as_stream
+from mcp_optimizer.changes import MAX_URIS, Change, Changes, Subscriber
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.offers import features
+from mcp_optimizer.rejection import BUSY
 from mcp_optimizer.subscriptions import watched
 
 from .client import Context, route_of
@@ -45,9 +46,10 @@ def add_listen(server: Server[Any], invoker: Invoker, changes: Changes) -> None:
         honoured = _honoured(params.notifications, _features(invoker, route))
         subscriber = _subscriber(honoured, route)
         try:
-            changes.add(subscriber)
-        except TooManySubscribers:
-            raise MCPError(code=INTERNAL_ERROR, message="this replica holds as many streams as it can: try again later") from None
+            as_stream()
+        except CallFailure as failure:
+            raise MCPError(code=BUSY, message=failure.message) from None
+        changes.add(subscriber)
         try:
             async with watched(subscriber, invoker):
                 acknowledged = SubscriptionsAcknowledgedNotificationParams(notifications=honoured, _meta=meta)
