@@ -46,25 +46,30 @@ class Running:
         write_config(self.config_file, upstreams)
 
 
-def write_config(
-    path: Path, upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 5, sandbox: dict[str, Any] | None = None, **more: Any
-) -> None:
-    """Write a configuration in one step, as a ConfigMap's would appear."""
+def write_config(path: Path, upstreams: dict[str, str], **settings: Any) -> None:
+    """Write a configuration in one step, as a ConfigMap's would appear. `settings` as for `document`."""
     temporary = path.with_suffix(".new")
-    temporary.write_text(document(upstreams, mode=mode, timeout=timeout, sandbox=sandbox, **more))
+    temporary.write_text(document(upstreams, **settings))
     temporary.replace(path)
 
 
 def document(
-    upstreams: dict[str, str], *, mode: str = "hybrid", timeout: int = 5, sandbox: dict[str, Any] | None = None, **more: Any
+    upstreams: dict[str, str],
+    *,
+    mode: str = "hybrid",
+    timeout: int = 5,
+    sandbox: dict[str, Any] | None = None,
+    resilience: dict[str, Any] | None = None,
+    **more: Any,
 ) -> str:
-    """The document that the operator would render; `more` are further members."""
+    """The document that the operator would render; `resilience` is added to every upstream, `more` are further members."""
+    own = {"timeoutSeconds": timeout, **(resilience or {})}
     rendered = {
         "namespace": "ns",
         "name": "test",
         "uid": "u",
         "mode": mode,
-        "upstreams": [{"name": name.replace("_", "-"), "url": url, "timeoutSeconds": timeout} for name, url in upstreams.items()],
+        "upstreams": [{"name": name.replace("_", "-"), "url": url, **own} for name, url in upstreams.items()],
         "sandbox": sandbox or {"enabled": True},
         **more,
     }
