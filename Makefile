@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 MEMBERS := api operator server sandbox devcluster
 
-.PHONY: help venv lock crds docs lint format unit images cluster-up cluster-down demo demo-down integration conformance e2e test bench
+.PHONY: help venv lock crds docs lint format unit images cluster-up cluster-down demo demo-down integration conformance fuzz e2e test test-long bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,6 +52,12 @@ integration: venv ## tests against a real control plane without nodes
 
 conformance: venv ## the protocol's official suite against the server, both eras
 	@$(PY) -m tests.conformance
+
+fuzz: venv ## malformed requests by the ten thousand against the server process
+	@$(PY) -m tests.fuzz
+
+test-long: venv ## the fuzz in full, then 20 minutes of load: MINUTES=20
+	@$(PY) -m tests.fuzz && $(PY) -m tests.soak --minutes $(or $(MINUTES),20)
 
 e2e: venv ## tests with real Pods
 	@$(PY) -m pytest tests/e2e -m e2e

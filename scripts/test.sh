@@ -32,7 +32,7 @@ group integration-b -m integration tests/integration/operator
 b=$!
 failed=0
 "$py" -m pytest -q tests/unit || failed=1
-group integration-c -m integration tests/integration/operator_edge tests/conformance
+group integration-c -m integration tests/integration/operator_edge tests/conformance tests/fuzz
 c=$!
 finish $a integration-a || failed=1
 group cluster -m e2e tests/integration/devcluster

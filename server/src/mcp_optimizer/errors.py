@@ -12,6 +12,8 @@ INTERNAL: Final = 500
 BAD_GATEWAY: Final = 502
 UNAVAILABLE: Final = 503
 
+HALF_A_LETTER: Final = "a text that goes into a header holds half of a surrogate pair, which is no letter: send valid Unicode"
+
 
 @dataclass(frozen=True, slots=True)
 class RpcError:

@@ -8,7 +8,7 @@ from typing import Any
 from mcp.shared.inbound import mcp_param_headers
 
 from .context import CallContext
-from .errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
+from .errors import BAD_REQUEST, HALF_A_LETTER, NOT_FOUND, UNAVAILABLE, CallFailure
 from .federation import Federation
 from .keys import Keys
 from .ration import Ration
@@ -74,7 +74,7 @@ class Invoker:
             span.end()
         if self._on_call is not None:
             self._on_call(self.snapshot(), tool_id)
-        headers = mcp_param_headers(tool.header_map, arguments) if tool.header_map else None
+        headers = _mirrored(tool, arguments) if tool.header_map else None
         params = {"name": tool.name, "arguments": arguments}
         return await self.ask(tool.upstream, "tools/call", tool.name, params, headers, context, repeatable=tool.repeatable)
 
@@ -122,6 +122,14 @@ class Invoker:
             return None
         name = method if method.startswith("resources/") else f"{method} {subject}"
         return tracer.request(name, context.trace, "client", **{"mcp.method.name": method, "mcp_optimizer.server": upstream.name})
+
+
+def _mirrored(tool: Tool, arguments: dict[str, Any]) -> dict[str, str]:
+    """The arguments that the server wants repeated in headers."""
+    try:
+        return mcp_param_headers(tool.header_map, arguments)
+    except UnicodeEncodeError:
+        raise CallFailure(BAD_REQUEST, HALF_A_LETTER) from None
 
 
 def resolve(snapshot: Snapshot, tool_id: str) -> Tool:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from mcp_optimizer.errors import CallFailure
+from mcp_optimizer.errors import CallFailure, ServerFault
 from mcp_optimizer.invoke import resolve
 from mcp_optimizer.search import NearestNames
 from mcp_optimizer.snapshot import Snapshot
@@ -183,3 +183,31 @@ def test_a_tool_whose_arguments_cannot_be_repeated_in_headers_is_left_out() -> N
         "s", [tool("good", type="string", **{"x-mcp-header": "Region"}), tool("bad", type="object", **{"x-mcp-header": "R"})]
     )
     assert [definition["name"] for definition in kept] == ["good"]
+
+
+async def test_a_server_that_asks_very_much_is_not_answered_very_often() -> None:
+    wire = legacy()
+    post = wire.post
+
+    async def asking(url: str, body: dict[str, Any], headers: Mapping[str, str], timeout: float, on_message: Any = None) -> Reply:
+        if body.get("method") == "tools/call":
+            for number in range(1000):
+                await on_message({"id": number, "method": "ping"})
+        return await post(url, {"method": "notifications/initialized", **body}, headers, timeout)
+
+    wire.post = asking  # type: ignore[method-assign]
+    it = upstream(wire)
+    await it.call("t", {})
+    await asyncio.sleep(0)
+    assert 10 < wire.asked.count("notifications/initialized") < 100
+
+
+async def test_a_name_that_is_no_text_is_the_callers_mistake_and_not_held_against_the_server() -> None:
+    wire = modern()
+    it = upstream(wire)
+    await it.refresh()
+    with pytest.raises(CallFailure, match="surrogate") as raised:
+        await it.call("\ud800", {})
+    assert raised.value.code == 400
+    assert not isinstance(raised.value, ServerFault)
+    assert "tools/call" not in wire.asked

@@ -15,7 +15,8 @@ LEGACY: Final = frozenset({"2025-06-18", "2025-11-25"})
 """Older versions know other shapes of results; their few clients are served by the SDK."""
 JSON: Final = b"application/json"
 EVENTS: Final = b"text/event-stream"
-METHODS: Final = frozenset({"tools/call", "tools/list"})
+METHODS: Final = ("tools/call", "tools/list")
+"""No set: a method may be anything, and a list has no hash."""
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG: Final = b"0" * 19
 """So many digits may be an integer beyond 64 bits, which orjson would read as a float."""

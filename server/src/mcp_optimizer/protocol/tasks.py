@@ -43,9 +43,9 @@ class UpdateParams(TaskParams):
     input_responses: dict[str, Any] = Field(alias="inputResponses")
 
 
-def declares_tasks(capabilities: Mapping[str, Any] | None) -> bool:
-    """Whether a client that declares these capabilities understands tasks."""
-    extensions = (capabilities or NOTHING).get("extensions")
+def declares_tasks(capabilities: Any) -> bool:
+    """Whether a client that declares these capabilities understands tasks. It may have declared anything."""
+    extensions = capabilities.get("extensions") if isinstance(capabilities, Mapping) else None
     return isinstance(extensions, Mapping) and EXTENSION in extensions
 
 

@@ -16,6 +16,7 @@ from mcp.shared.inbound import encode_header_value
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 from mcp_optimizer.context import PLAIN, CallContext
+from mcp_optimizer.errors import BAD_REQUEST, HALF_A_LETTER, CallFailure
 from mcp_optimizer.memory import MemoryFull
 from mcp_optimizer.tracing.traceparent import header
 
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 CLIENT_INFO = {"name": "mcp-optimizer", "version": "0.1.0"}
 PROBE_SECONDS = 10.0
+MAX_TELLING = 64
 LISTS_CHANGED = frozenset(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
 _META = "io.modelcontextprotocol/"
 
@@ -178,7 +180,11 @@ class Connection:
         body["params"] = {**params, "_meta": meta}
         headers = {"MCP-Protocol-Version": dialect.version, "Mcp-Method": method, **header(context.trace), **(extra or {})}
         if subject is not None:
-            headers["Mcp-Name"] = encode_header_value(subject)
+            try:
+                headers["Mcp-Name"] = encode_header_value(subject)
+            except UnicodeEncodeError:
+                # The caller's mistake, and nothing against the server.
+                raise CallFailure(BAD_REQUEST, HALF_A_LETTER) from None
         # Closing the connection, which cancelling this does, is how a modern server is told that nobody waits any more.
         return await self._wire.post(self.url, body, headers, timeout, on_message)
 
@@ -234,7 +240,9 @@ class Connection:
         self._tell(dialect, answer)
 
     def _tell(self, dialect: Dialect, body: dict[str, Any]) -> None:
-        """Send a message that nobody waits for."""
+        """Send a message that nobody waits for; not one of very many, which a server can provoke with a stream of questions."""
+        if len(self._telling) >= MAX_TELLING:
+            return
         task = asyncio.create_task(self._send(dialect, body))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

@@ -1,0 +1,15 @@
+"""A few thousand malformed requests in each mode; `make fuzz` sends many more."""
+
+import pytest
+
+from tests.fuzz.run import run
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize(("mode", "seed"), [("hybrid", 101), ("mcp_only", 102)])
+async def test_no_malformed_request_is_an_error_of_the_server_or_leaves_a_trace_in_it(mode: str, seed: int) -> None:
+    outcome = await run(seed, 2500, mode)
+    assert not outcome.report.unexpected
+    assert outcome.report.requests >= 2500
+    assert outcome.report.valid
