@@ -81,6 +81,11 @@ class Endpoint:
         tool = snapshot.tools.get(_tool_id(name, server)) if snapshot.config.mode == "mcp_only" else snapshot.pinned.get(name)
         return not tool.header_map if tool is not None else name in QUICK and snapshot.config.mode != "mcp_only"
 
+    def parsed(self, read: float | None) -> None:
+        """A request for tools was recognised; `read`: when its last byte came (`stages.READ`)."""
+        if read is not None:
+            self._telemetry.stages.parse.note(time.perf_counter() - read)
+
     def lists_real_tools(self) -> bool:
         """Whether tools/list shows the servers' own tools, which change with them."""
         snapshot = self._invoker_snapshot()
@@ -157,15 +162,25 @@ class Endpoint:
             wanted = plan(self._invoker, path.arguments)
             self._count(wanted.fallbacks)
             return await Batch(self._invoker, wanted, context, cutter).run()
-        return cutter.cut(await execute_code(self._lane, self._invoker, path.arguments, progress=progress))
+        return cutter.cut(await self._run_code(path.arguments, progress))
+
+    async def _run_code(self, arguments: dict[str, Any], progress: OnOutput | None) -> Result:
+        started = time.perf_counter()
+        try:
+            return await execute_code(self._lane, self._invoker, arguments, progress=progress)
+        finally:
+            self._telemetry.stages.sandbox.note(time.perf_counter() - started)
 
     async def _discover(self, snapshot: Snapshot, arguments: dict[str, Any], cutter: Cutter) -> Result:
         cursor = arguments.get("cursor")
         rest = await cutter.rest(cursor) if isinstance(cursor, str) else None
         if rest is not None:
             return text_result(rest)
+        started = time.perf_counter()
         find = await self._discovery.finder(snapshot, arguments.get("query"))
-        result = cutter.cut(text_result(discover(snapshot, arguments, find)))
+        found = discover(snapshot, arguments, find)
+        self._telemetry.stages.search.note(time.perf_counter() - started)
+        result = cutter.cut(text_result(found))
         self._telemetry.tokens(served=len(result["content"][0]["text"].encode()))
         return result
 

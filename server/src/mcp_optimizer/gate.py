@@ -4,6 +4,7 @@ It also counts the requests in flight and tells clients to move on while the pro
 """
 
 import ipaddress
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from .flow import paced, read_body
 from .rejection import ClientLeft, Rejected, refuse
 from .routes import ROUTE, NoRoute, route, server_of
 from .snapshot import Snapshot
+from .stages import READ
 from .telemetry import Telemetry
 
 Fast = Callable[[Scope, dict[bytes, bytes], bytes, Receive, Send], Awaitable[bool]]
@@ -69,6 +71,7 @@ class Gate:
                 return
             except ClientLeft:
                 return
+            scope[READ] = time.perf_counter()
             send = paced(send)
             if self._fast is None or not await self._fast(scope, headers, body, receive, send):
                 await self._app(scope, _replay(body, receive), send)

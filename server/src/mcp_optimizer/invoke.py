@@ -64,14 +64,16 @@ class Invoker:
         A caller that says what its client can be asked gets `resultType: input_required` when the server asks first.
         """
         span = child("policy")
+        started, outcome = time.perf_counter(), "ok"
         try:
             tool = self.check(tool_id, arguments)
         except CallFailure as failure:
-            if span is not None:
-                span.end(str(failure.code))
+            outcome = str(failure.code)
             raise
-        if span is not None:
-            span.end()
+        finally:
+            self._telemetry.stages.policy.note(time.perf_counter() - started)
+            if span is not None:
+                span.end(outcome)
         if self._on_call is not None:
             self._on_call(self.snapshot(), tool_id)
         headers = _mirrored(tool, arguments) if tool.header_map else None

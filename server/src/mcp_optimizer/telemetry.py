@@ -13,6 +13,7 @@ from prometheus_client import Histogram as PrometheusHistogram
 from mcp_optimizer_api.config import ServerConfig
 from mcp_optimizer_api.stats import LATENCY_BOUNDS_MS, Histogram, TokenStats
 
+from .stages import Stages
 from .tracing import Tracer
 from .tracing.metrics import SpanCollector
 
@@ -31,7 +32,9 @@ class Telemetry:
         self.started_at = time.time()
         self.tracer = Tracer()
         ProcessCollector(registry=self.registry)
+        self.stages = Stages()
         self.registry.register(SpanCollector(self.tracer))
+        self.registry.register(self.stages)
         self._calls = Counter(
             "mcp_optimizer_calls", "Tool calls of clients, meta-tools included.", ["tool", "outcome"], registry=self.registry
         )
@@ -40,9 +43,6 @@ class Telemetry:
         )
         self._upstream_calls = Counter(
             "mcp_optimizer_upstream_calls", "Tool calls sent to servers.", ["server", "outcome"], registry=self.registry
-        )
-        self._upstream_seconds = PrometheusHistogram(
-            "mcp_optimizer_upstream_seconds", "Time servers take to answer a tool call.", buckets=_BUCKETS, registry=self.registry
         )
         self._tokens = Counter("mcp_optimizer_tokens", "Estimated tokens of definitions and discovery.", ["kind"], registry=self.registry)
         self._fallbacks = Counter(
@@ -74,7 +74,7 @@ class Telemetry:
         """A server answered a tool call, or did not."""
         if server in self._servers:
             self._upstream_calls.labels(server, outcome).inc()
-        self._upstream_seconds.observe(seconds)
+        self.stages.upstream.note(seconds)
 
     def tokens(self, *, baseline: int = 0, served: int = 0) -> None:
         """Bytes of definitions: what a full list would have had, and what was sent."""

@@ -19,6 +19,7 @@ from mcp_optimizer.protocol.client import LEGACY_LOG_LEVEL, TRACE_KEYS, trace_of
 from mcp_optimizer.protocol.failures import error_of
 from mcp_optimizer.protocol.server import list_hints
 from mcp_optimizer.routes import ROUTE
+from mcp_optimizer.stages import READ
 
 from .answer import Answer, Send, encode_call
 from .clients import Clients
@@ -59,6 +60,7 @@ class FastPath:
             self.left += 1
             return False
         self.served += 1
+        self._endpoint.parsed(scope.get(READ))
         if request.call is None:
             await self._list(request, answer, server)
         else:

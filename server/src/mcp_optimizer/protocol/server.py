@@ -16,6 +16,7 @@ from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.lane import OnOutput
 from mcp_optimizer.offers import Offers
 from mcp_optimizer.paging import BadCursor
+from mcp_optimizer.stages import READ
 from mcp_optimizer.state.tasks import Tasks
 from mcp_optimizer_api.limits import LARGEST_REQUEST
 
@@ -54,6 +55,7 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
             return {**COMPLETE, **result}
 
         context = call_context(ctx, params)
+        endpoint.parsed(ctx.request.scope.get(READ) if ctx.request is not None else None)
         if declares_tasks(context.client_capabilities):
             return await call_as_task(tasks, call, context, _progress(ctx))
         return await call(context, _progress(ctx))
@@ -61,8 +63,7 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
     # Without get_tool_input_schema the SDK walks tools/list on every call of a modern client.
     hints: dict[Any, CacheHint] = {"server/discover": CacheHint(ttl_ms=META_TTL_MS, scope="public")}
     server: Server[Any] = Server("mcp-optimizer", version=VERSION, get_tool_input_schema=endpoint.input_schema, cache_hints=hints)
-    # The SDK's own spans know one step of a request only; ours are in `tracing`.
-    server.middleware = [layer for layer in server.middleware if type(layer).__name__ != "OpenTelemetryMiddleware"]
+    _switch_off_sdk_spans(server)
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
     add_catalogues(server, Offers(invoker))
@@ -75,6 +76,11 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
 def list_hints(endpoint: Endpoint, result: dict[str, Any]) -> dict[str, Any]:
     """A list of tools with what a modern client must know about it: that it is complete, and how long it holds."""
     return {**result, **COMPLETE, "ttlMs": LIST_TTL_MS if endpoint.lists_real_tools() else META_TTL_MS, "cacheScope": "public"}
+
+
+def _switch_off_sdk_spans(server: Server[Any]) -> None:
+    """They know one step of a request only; ours are in `tracing`."""
+    server.middleware = [layer for layer in server.middleware if type(layer).__name__ != "OpenTelemetryMiddleware"]
 
 
 def build_manager(server: Server[Any]) -> StreamableHTTPSessionManager:
