@@ -53,6 +53,29 @@ async def test_a_job_costs_the_server_no_write_at_all(endpoint: str, stack: str)
     assert f"system:serviceaccount:{stack}:main-optimizer" not in users
 
 
+async def test_a_pod_costs_at_most_eight_writes_from_its_creation_to_its_end(endpoint: str, stack: str) -> None:
+    log = Path(kubeconfig()).parent / "audit.log"
+    if not log.exists():
+        pytest.skip("this cluster keeps no audit log where we can read it")
+    spent: set[str] = set()
+    for number in range(5):
+        before = _sandboxes(stack)
+        failed, text, _ = await agent.run_code(endpoint, "params['n'] * 2", n=number)
+        assert not failed, text
+        waiting.until("the job's Pod is gone", lambda before=before: before - _sandboxes(stack), seconds=30)  # type: ignore[misc]
+        spent |= before - _sandboxes(stack)
+        waiting.until("the pool is full again", lambda: get("mcpo", "main", stack)["status"]["sandboxes"]["warm"] >= 2, seconds=60)
+    with log.open("rb") as file:
+        places = [event["objectRef"] for event in map(json.loads, file) if event["verb"] in WRITES and event.get("objectRef")]
+    writes = sorted(sum(place["resource"] == "pods" and place.get("name") == name for place in places) for name in spent)
+    # The median: a kubelet that is late with its word makes the operator stop waiting for it.
+    assert 0 < writes[len(writes) // 2] <= 8, writes
+
+
+def _sandboxes(namespace: str) -> set[str]:
+    return {pod["metadata"]["name"] for pod in get("pods", namespace=namespace, selector="mcp.optimizer.dev/component=sandbox")}
+
+
 async def test_a_job_finds_nothing_of_value_in_its_pod(endpoint: str) -> None:
     failed, text, _ = await agent.run_code(endpoint, HOUSE)
     assert not failed, text

@@ -33,7 +33,7 @@ class NetworkPolicySettings(Resource):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "self.enabled || size(self.metricsFrom) == 0",
+                "self.enabled || !has(self.metricsFrom) || size(self.metricsFrom) == 0",
                 "metricsFrom admits nobody while enabled is false, because then everybody is admitted: remove it or set enabled: true",
                 field="metricsFrom",
             )

@@ -24,6 +24,9 @@ SLOW_SECONDS: Final = 30
 """Starting for longer than this deserves a word."""
 OVERRUN_SECONDS: Final = 30
 """The agent ends its job at the deadline; a Pod still busy this much later has lost its agent."""
+ENDING_SECONDS: Final = 2
+"""Between the announced end of a job and the kubelet's word that its Pod has ended. The API server removes an ended Pod with the one request;
+deleted before, the Pod costs a status and another request of the kubelet besides."""
 LEAD_SECONDS: Final = 30
 """The replacement of an ageing Pod is started this long before the Pod ends itself."""
 OVERDUE_SECONDS: Final = 60
@@ -108,7 +111,7 @@ def plan(
         return Plan(counts=counts, delete=tuple(pod for pod in known if not pod.deleting and pod not in census.busy))
     problem = _problem(census, hold)
     create = min(_wanted(target, census), _allowed(census, hold, now))
-    removals = [*census.finished, *census.lost, *_surplus(target, census)]
+    removals = [*_over(census.finished, now), *census.lost, *_surplus(target, census)]
     return Plan(
         create=create,
         delete=tuple(removals),
@@ -139,6 +142,10 @@ def _census(target: PoolTarget, pods: Sequence[PoolPod], pending: int, now: floa
         pending=pending,
         total=sum(pod.state != PodState.FINISHED for pod in pods) + pending,
     )
+
+
+def _over(finished: Sequence[PoolPod], now: float) -> list[PoolPod]:
+    return [pod for pod in finished if pod.ended or now >= pod.since + ENDING_SECONDS]
 
 
 def _lead_time(pod: PoolPod) -> float:
@@ -208,7 +215,7 @@ def _counts(target: PoolTarget, census: _Census) -> SandboxCounts:
 
 
 def _next_change(target: PoolTarget, pods: Sequence[PoolPod], hold: Hold | None, now: float) -> float | None:
-    moments = [_next_change_of(target, pod, now) for pod in pods if not pod.deleting and pod.state != PodState.FINISHED]
+    moments = [_next_change_of(target, pod, now) for pod in pods if not pod.deleting]
     if hold is not None:
         moments.append(hold.until)
     ahead = [moment - now for moment in moments if moment > now]
@@ -221,5 +228,7 @@ def _next_change_of(target: PoolTarget, pod: PoolPod, now: float) -> float:
         return slow + 1 if slow >= now else pod.created + STUCK_SECONDS
     if pod.state == PodState.BUSY:
         return pod.since + target.job_seconds + OVERRUN_SECONDS
+    if pod.state == PodState.FINISHED:
+        return pod.since + ENDING_SECONDS
     lead = _lead_time(pod)
     return lead if lead > now else pod.created + idle_seconds(pod.name) + OVERDUE_SECONDS

@@ -25,6 +25,7 @@ _WAITING: Final[dict[str, Reason]] = {
     "RunContainerError": Reason.CONTAINER_CONFIG_ERROR,
 }
 MESSAGE_LIMIT: Final = 300
+TERMINAL: Final = frozenset({"Succeeded", "Failed"})
 EXIT_NETWORK_OPEN: Final = 7
 """Exit code of the sandbox agent: the API server was still in reach when its patience was over."""
 
@@ -54,10 +55,12 @@ class PoolPod:
     uid: str
     state: PodState
     since: float
-    """Unix time of entering the state: of creation while starting, of the claim while busy."""
+    """Unix time of entering the state: of creation while starting, of the claim while busy, of the announced end when finished."""
     created: float
     template_hash: str
     deleting: bool = False
+    ended: bool = False
+    """Finished by the kubelet's word, not only by a server's."""
     problem: Problem | None = None
     failed_to_start: bool = False
     """It ended with an error without ever having been ready."""
@@ -67,22 +70,23 @@ class PoolPod:
     """It ended because it reached the API server, which its NetworkPolicy forbids."""
 
 
-def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished: bool = False) -> PoolPod:
-    """Read a Pod; `claimed_at` and `finished` are what a server announced of it."""
+def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished_at: float | None = None) -> PoolPod:
+    """Read a Pod; `claimed_at` and `finished_at` are when a server announced so."""
     metadata, status = pod.get("metadata", {}), pod.get("status") or {}
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or []}
     failed = status.get("phase") == "Failed" and claimed_at is None and not _was_ready(status, conditions.get("Ready", {}))
     created = _time(metadata.get("creationTimestamp")) or 0.0
-    state = _state(status, conditions.get("Ready", {}), claimed=claimed_at is not None, finished=finished)
+    state = _state(status, conditions.get("Ready", {}), claimed=claimed_at is not None, finished=finished_at is not None)
     turned = _time(conditions.get("Ready", {}).get("lastTransitionTime")) or created
     return PoolPod(
         name=metadata.get("name", ""),
         uid=metadata.get("uid", ""),
         state=state,
-        since=created if state == PodState.STARTING else (claimed_at if state == PodState.BUSY and claimed_at else turned),
+        since=_since(state, created, turned, claimed_at, finished_at),
         created=created,
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION, ""),
         deleting=metadata.get("deletionTimestamp") is not None,
+        ended=status.get("phase") in TERMINAL,
         problem=_problem(status, conditions) if state == PodState.STARTING else None,
         failed_to_start=failed,
         ending=_ending(status) if failed else "",
@@ -90,8 +94,16 @@ def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished: bool =
     )
 
 
+def _since(state: PodState, created: float, turned: float, claimed_at: float | None, finished_at: float | None) -> float:
+    if state == PodState.STARTING:
+        return created
+    if state == PodState.FINISHED and finished_at is not None:
+        return finished_at
+    return claimed_at if state == PodState.BUSY and claimed_at else turned
+
+
 def _state(status: Manifest, ready: Manifest, *, claimed: bool, finished: bool) -> PodState:
-    if finished or status.get("phase") in ("Succeeded", "Failed"):
+    if finished or status.get("phase") in TERMINAL:
         return PodState.FINISHED
     if claimed:
         return PodState.BUSY

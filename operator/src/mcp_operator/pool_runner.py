@@ -50,7 +50,8 @@ class _Pool:
     template_hash: str = ""
     claimed: dict[str, float] = field(default_factory=dict)
     """Uid to the time a server announced the claim."""
-    finished: set[str] = field(default_factory=set)
+    finished: dict[str, float] = field(default_factory=dict)
+    """Uid to the time a server announced the end."""
     doubtful: bool = False
     """The outcome of a write is unknown."""
     warm_at: float = float("-inf")
@@ -84,7 +85,7 @@ class PoolRunner:
             return
         pool.claimed.setdefault(event.uid, self._clock())
         if event.type == "finished":
-            pool.finished.add(event.uid)
+            pool.finished.setdefault(event.uid, self._clock())
 
     def forget(self, key: Key) -> None:
         """The optimizer is gone."""
@@ -134,13 +135,13 @@ class PoolRunner:
         )
         present = {pod["metadata"]["uid"] for pod in manifests}
         pool.claimed = {uid: at for uid, at in pool.claimed.items() if uid in present}
-        pool.finished &= present
+        pool.finished = {uid: at for uid, at in pool.finished.items() if uid in present}
         return [self._pod(manifest, pool) for manifest in manifests]
 
     @staticmethod
     def _pod(manifest: Manifest, pool: _Pool) -> PoolPod:
         uid = manifest["metadata"]["uid"]
-        return pool_pod(manifest, claimed_at=pool.claimed.get(uid), finished=uid in pool.finished)
+        return pool_pod(manifest, claimed_at=pool.claimed.get(uid), finished_at=pool.finished.get(uid))
 
     async def _read(self, optimizer: Optimizer) -> None:
         """Bring the cache's view of this pool up to date."""

@@ -16,6 +16,7 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "sandboxes off, whatever the minimum": {"sandbox": {"pool": {"max": 0}}},
     "sandboxes off, said twice": {"sandbox": {"pool": {"min": 0, "max": 0}}},
     "code where nothing enforces policies": {"sandbox": {"allowUnenforcedEgress": True}},
+    "no policy around the server": {"networkPolicy": {"enabled": False}},
     "a pool of one size": {"sandbox": {"pool": {"min": 20, "max": 20}}},
     "one autoscaling bound": {"autoscaling": {"enabled": True, "minReplicas": 10}},
     "CPU as a number": {"resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1500m"}}},
@@ -132,4 +133,4 @@ def test_what_the_api_server_fills_in_is_what_the_models_say(control_plane: Cont
 
 def test_a_remote_gets_no_default_that_describes_pods(control_plane: ControlPlane) -> None:
     made = control_plane.create("default", manifest("MCPServer", {"remote": {"url": "https://mcp.example.com"}}), dry_run=True)["spec"]
-    assert made.keys() == {"remote", "transport", "replicas", "timeoutSeconds", "paused"}
+    assert made.keys() == {"remote", "transport", "replicas", "timeoutSeconds", "resilience", "paused"}

@@ -76,6 +76,12 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "answers of no size": ({"tools": {"maxResultBytes": 100}}, "spec.tools.maxResultBytes", "greater than or equal to 1024"),
     "endless answers": ({"tools": {"maxResultBytes": 2097152}}, "spec.tools.maxResultBytes", "less than or equal to 1048576"),
     "a batch of nothing": ({"batch": {"maxItems": 0}}, "spec.batch.maxItems", "greater than or equal to 1"),
+    "a client with more than all": (
+        {"limits": {"maxInFlight": 10, "maxInFlightPerClient": 11}},
+        "spec.limits.maxInFlightPerClient",
+        "lower it or raise limits.maxInFlight",
+    ),
+    "no memory for a large message": ({"limits": {"messageMemory": "1Mi"}}, "spec.limits.messageMemory", "write 4Mi or more"),
     "a giant batch": ({"batch": {"maxItems": 101}}, "spec.batch.maxItems", "less than or equal to 100"),
     "no hits at all": ({"search": {"limit": 0}}, "spec.search.limit", "greater than or equal to 1"),
     "a synonym of nothing": ({"search": {"synonyms": [["ticket"]]}}, "spec.search.synonyms[0]", "at least 2 items"),

@@ -44,12 +44,14 @@ def test_an_announced_claim_counts_before_the_kubelet_shows_it() -> None:
 
 
 def test_an_announced_end_counts_before_the_kubelet_shows_it() -> None:
-    assert pool_pod(pod("Running", ready=False, turned=9), claimed_at=BORN + 8, finished=True).state == PodState.FINISHED
+    found = pool_pod(pod("Running", ready=False, turned=9), claimed_at=BORN + 8, finished_at=BORN + 11)
+    assert (found.state, found.since, found.ended) == (PodState.FINISHED, BORN + 11, False)
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_a_pod_that_ended_is_finished(phase: str) -> None:
-    assert pool_pod(pod(phase, state="terminated")).state == PodState.FINISHED
+    found = pool_pod(pod(phase, state="terminated"))
+    assert (found.state, found.ended) == (PodState.FINISHED, True)
 
 
 def test_a_pod_that_failed_before_it_was_ever_ready_failed_to_start() -> None:
