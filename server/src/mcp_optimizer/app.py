@@ -12,6 +12,7 @@ from mcp_types import SERVER_INFO_META_KEY
 from mcp_optimizer_api.config import ServerConfig
 
 from .admission import Admission
+from .cancellations import Cancellations
 from .changes import Changes
 from .config_source import follow, from_config_map, from_file
 from .discovery import Discovery
@@ -29,7 +30,7 @@ from .listener import Listener
 from .management import Management
 from .meaning import EmbeddingClient
 from .patience import Patience
-from .protocol import build_manager, build_server
+from .protocol import LegacyClients, build_manager, build_server
 from .seal import Sealer
 from .settings import Settings
 from .snapshot import Snapshot
@@ -40,6 +41,7 @@ from .state.peers import Peers
 from .state.signature import Signatures
 from .state.tasks import Tasks
 from .state_metrics import StateCollector
+from .subscriptions import Sessions
 from .telemetry import Telemetry
 from .tracing.span import Value
 
@@ -74,16 +76,19 @@ class Process:
         self.discovery = Discovery(EmbeddingClient(settings.embedding_key_file), self.telemetry.registry)
         invoker = Invoker(self.federation, self.telemetry, self.sealer, self.discovery.called)
         endpoint = Endpoint(invoker, self.lane, self.telemetry, self.handles, self.discovery)
-        server = build_server(endpoint, invoker, self.tasks, self.changes)
+        sessions = Sessions()
+        server = build_server(endpoint, invoker, self.tasks, self.changes, sessions)
         self._manager = build_manager(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))
         self.admission = Admission(self.federation.memory)
         self.patience = Patience()
         self.telemetry.registry.register(FlowCollector(self.admission, self.patience))
-        self.fast_path = FastPath(endpoint, {SERVER_INFO_META_KEY: server.server_info_stamp})
+        running = Cancellations()
+        self.fast_path = FastPath(endpoint, {SERVER_INFO_META_KEY: server.server_info_stamp}, running)
         fast = self.fast_path.serve if settings.fast_path else None
-        self.gate = Gate(self._manager.handle_request, self.telemetry, self.admission, lambda: self.federation.snapshot, fast)
+        hosted = LegacyClients(self._manager.handle_request, invoker, self.changes, sessions, running)
+        self.gate = Gate(hosted, self.telemetry, self.admission, lambda: self.federation.snapshot, fast)
         self.management = Management(
             pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry, peers=self.peers
         )

@@ -88,9 +88,15 @@ class Gate:
             if server is not None:
                 scope[ROUTE] = server
                 route.set(server)
-        # No sessions, so there is no stream to GET and nothing to DELETE, in either era.
-        if scope["method"] != "POST":
+        # Streams to GET are for legacy clients in direct mode; there is nothing to DELETE.
+        if scope["method"] != "POST" and not self._is_stream(scope):
             raise Rejected(405, "method", "POST a JSON-RPC message", [(b"allow", b"POST")])
+
+    def _is_stream(self, scope: Scope) -> bool:
+        if scope["method"] != "GET" or not any(name == b"mcp-session-id" for name, _ in scope["headers"]):
+            return False
+        snapshot = self._snapshot()
+        return snapshot is not None and snapshot.config.mode == "mcp_only"
 
 
 def check_origin(headers: dict[bytes, bytes]) -> None:

@@ -32,7 +32,7 @@ class Offers:
 
     def listed(self, kind: Kind, server: str | None, cursor: str | None) -> Result:
         """A page of the list. Raises `paging.BadCursor` or `CallFailure`."""
-        snapshot = self._offering(server, "prompts" if kind == "prompts" else "resources")
+        snapshot = self.offering(server, "prompts" if kind == "prompts" else "resources")
         names = [server] if server is not None else sorted(snapshot.offers)
         return page(
             kind, [entry for name in names for entry in _entries(snapshot.offers[name][1].extras, kind, name, server is None)], cursor
@@ -40,7 +40,7 @@ class Offers:
 
     async def read(self, uri: str, server: str | None, context: CallContext) -> Result:
         """The contents of a resource, with the server's cache hints."""
-        snapshot = self._offering(server, "resources")
+        snapshot = self.offering(server, "resources")
         name, own = (server, uri) if server is not None else naming.split_uri(uri)
         upstream = _upstream(snapshot, name, own)
         if upstream is None:
@@ -54,7 +54,7 @@ class Offers:
 
     async def prompt(self, prompt: str, arguments: dict[str, str] | None, server: str | None, context: CallContext) -> Result:
         """A prompt with its arguments filled in."""
-        snapshot = self._offering(server, "prompts")
+        snapshot = self.offering(server, "prompts")
         name, own = (server, prompt) if server is not None else naming.split_id(prompt)
         upstream = _upstream(snapshot, name, own)
         if upstream is None:
@@ -69,7 +69,7 @@ class Offers:
 
     async def complete(self, params: Result, server: str | None, context: CallContext) -> Result:
         """Proposals for an argument of a prompt or of a template. `params` has `ref`, `argument` and perhaps `context`."""
-        snapshot = self._offering(server, "completions")
+        snapshot = self.offering(server, "completions")
         ref = params["ref"]
         field, split = ("name", naming.split_id) if ref.get("type") == "ref/prompt" else ("uri", naming.split_uri)
         name, own = (server, str(ref.get(field))) if server is not None else split(str(ref.get(field)))
@@ -80,7 +80,8 @@ class Offers:
         relayed = {key: params[key] for key in ("argument", "context") if params.get(key) is not None}
         return await self._invoker.ask(upstream, "completion/complete", own, {**relayed, "ref": {**ref, field: own}}, None, context)
 
-    def _offering(self, server: str | None, feature: str) -> Snapshot:
+    def offering(self, server: str | None, feature: str) -> Snapshot:
+        """The snapshot in force. Raises `CallFailure` (METHOD_NOT_FOUND) when the route does not have this."""
         snapshot = self._invoker.snapshot()
         if feature not in features(snapshot, server):
             text = "not offered here: resources and prompts are relayed in mode mcp_only, where a server has them"

@@ -1,28 +1,106 @@
 """Resources that clients want to hear of, watched at their servers for as long as one client listens."""
 
-import contextlib
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
 
 from . import naming
-from .changes import Subscriber
-from .errors import CallFailure
+from .changes import MAX_URIS, Subscriber
+from .errors import TOO_MANY, CallFailure
 from .invoke import Invoker
 
+MAX_SESSIONS: Final = 1000
+"""Of legacy clients that subscribed: those who did longest ago are forgotten first."""
 
-@contextlib.asynccontextmanager
-async def watched(subscriber: Subscriber, invoker: Invoker) -> AsyncIterator[None]:
-    """Watch the stream's resources while the context is open. A URI that no server can have is never heard of."""
-    watching = []
-    with contextlib.suppress(CallFailure):
-        offers = invoker.snapshot().offers
+
+class Watching:
+    """What one stream has watched. A URI that no server can have is never heard of."""
+
+    def __init__(self, subscriber: Subscriber, invoker: Invoker) -> None:
+        self._subscriber = subscriber
+        self._invoker = invoker
+        self._undo: dict[str, Callable[[], None]] = {}
         for uri in subscriber.uris:
-            server, own = (subscriber.server, uri) if subscriber.server is not None else naming.split_uri(uri)
-            if own and server in offers:
-                watching.append((offers[server][0].watch, own))
-    for watch, own in watching:
-        watch.add(own)
-    try:
-        yield
-    finally:
-        for watch, own in watching:
-            watch.remove(own)
+            self._watch(uri)
+
+    def add(self, uri: str) -> None:
+        """One more."""
+        if uri not in self._subscriber.uris:
+            self._subscriber.uris.add(uri)
+            self._watch(uri)
+
+    def remove(self, uri: str) -> None:
+        """One fewer."""
+        self._subscriber.uris.discard(uri)
+        self._undo.pop(uri, lambda: None)()
+
+    def close(self) -> None:
+        """The stream is over."""
+        for undo in self._undo.values():
+            undo()
+        self._undo.clear()
+
+    def _watch(self, uri: str) -> None:
+        try:
+            offers = self._invoker.snapshot().offers
+        except CallFailure:
+            return
+        route = self._subscriber.server
+        server, own = (route, uri) if route is not None else naming.split_uri(uri)
+        if own and server in offers:
+            watch = offers[server][0].watch
+            watch.add(own)
+            self._undo[uri] = lambda: watch.remove(own)
+
+
+@dataclass
+class _Session:
+    uris: set[str] = field(default_factory=set)
+    watching: Watching | None = None
+
+
+class Sessions:
+    """What legacy clients subscribed to on this replica: in that protocol the request comes by itself and the stream by another one."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, _Session] = OrderedDict()
+
+    def subscribe(self, session: str, uri: str) -> None:
+        """Tell this session of the resource. Raises `CallFailure` beyond MAX_URIS."""
+        kept = self._of(session)
+        if len(kept.uris) >= MAX_URIS and uri not in kept.uris:
+            raise CallFailure(TOO_MANY, f"{MAX_URIS} resources are subscribed to already: unsubscribe from one")
+        kept.uris.add(uri)
+        if kept.watching is not None:
+            kept.watching.add(uri)
+
+    def unsubscribe(self, session: str, uri: str) -> None:
+        """No longer."""
+        kept = self._kept.get(session)
+        if kept is not None:
+            kept.uris.discard(uri)
+            if kept.watching is not None:
+                kept.watching.remove(uri)
+
+    def uris(self, session: str) -> set[str]:
+        """What it subscribed to."""
+        kept = self._kept.get(session)
+        return set(kept.uris) if kept is not None else set()
+
+    def opened(self, session: str, watching: Watching) -> None:
+        """Its stream is open: what it subscribes to from now on is watched at once."""
+        self._of(session).watching = watching
+
+    def closed(self, session: str, watching: Watching) -> None:
+        """That stream is over."""
+        kept = self._kept.get(session)
+        if kept is not None and kept.watching is watching:
+            kept.watching = None
+
+    def _of(self, session: str) -> _Session:
+        kept = self._kept.setdefault(session, _Session())
+        self._kept.move_to_end(session)
+        while len(self._kept) > MAX_SESSIONS:
+            self._kept.popitem(last=False)
+        return kept

@@ -48,6 +48,13 @@ class Answer:
         """Show whoever counts idle seconds that the connection is alive."""
         await self._event(b": ping\r\n\r\n")
 
+    async def nothing(self) -> None:
+        """End without an answer: the client has cancelled the request."""
+        self._ended = True
+        if not self._streaming:
+            await self._send({"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]})
+        await self._send({"type": "http.response.body", "body": b""})
+
     async def _event(self, event: bytes) -> None:
         if self._ended:
             return  # a slow reader may take longer than a ping waits

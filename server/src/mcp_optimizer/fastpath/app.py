@@ -11,6 +11,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
+from mcp_optimizer.cancellations import Cancellations
 from mcp_optimizer.context import CallContext
 from mcp_optimizer.endpoint import Endpoint, UnknownTool
 from mcp_optimizer.errors import CallFailure
@@ -36,9 +37,10 @@ Stamp = dict[str, Any]
 class FastPath:
     """Answers requests of the usual shape; counts those, and those it leaves to the SDK-hosted server."""
 
-    def __init__(self, endpoint: Endpoint, stamp: Stamp) -> None:
+    def __init__(self, endpoint: Endpoint, stamp: Stamp, running: Cancellations) -> None:
         self._endpoint = endpoint
         self._stamp = stamp
+        self._running = running
         self._clients = Clients()
         self._watch = Watch()
         self._pages: dict[tuple[str, str | None, str | None], bytes] = {}
@@ -52,10 +54,10 @@ class FastPath:
             self.left += 1
             return False
         answer = Answer(send, request.id, request.modern)
-        context = self._context(request, answer)
+        server = scope.get(ROUTE)
+        context = self._context(request, answer, server)
         if context is not None and context.trace is None and TRACEPARENT in headers:
             context = replace(context, trace=trace_of({key: headers.get(key.encode(), b"").decode("latin-1") for key in TRACE_KEYS}))
-        server = scope.get(ROUTE)
         if context is None or (request.call is not None and not self._endpoint.is_quick(request.call, server)):
             self.left += 1
             return False
@@ -64,24 +66,37 @@ class FastPath:
         if request.call is None:
             await self._list(request, answer, server)
         else:
-            await self._call(request, request.call, answer, context, server, receive)
+            await self._call(request, request.call, answer, context, server, receive, headers)
         return True
 
-    def _context(self, request: Request, answer: Answer) -> CallContext | None:
+    def _context(self, request: Request, answer: Answer, server: str | None) -> CallContext | None:
         if request.modern:
             return self._clients.modern(request.meta)
         usual, trace = self._clients.legacy_trace(request.meta)
-        return CallContext(on_notification=answer.notify, log_level=LEGACY_LOG_LEVEL, trace=trace) if usual else None
+        if not usual:
+            return None
+        return CallContext(on_notification=answer.notify, log_level=LEGACY_LOG_LEVEL, trace=trace, own_names=server is not None)
 
-    async def _call(self, request: Request, name: str, answer: Answer, context: CallContext, server: str | None, receive: Receive) -> None:
+    async def _call(
+        self,
+        request: Request,
+        name: str,
+        answer: Answer,
+        context: CallContext,
+        server: str | None,
+        receive: Receive,
+        headers: dict[bytes, bytes],
+    ) -> None:
         entry = self._watch.enter(answer, receive)
+        key = None if request.modern else self._running.enter(headers, request.id, entry.cancel)
         try:
             result = await self._endpoint.call_tool(name, request.arguments, context, None, server)
             encoded = encode_call(result, request.version, self._stamp if request.modern else None)
         except asyncio.CancelledError:
             if not entry.gone:
                 raise
-            return
+            if entry.cancelled:
+                await answer.nothing()
         except UnknownTool as error:
             await answer.error(INVALID_PARAMS, str(error))
         except CallFailure as failure:
@@ -94,6 +109,7 @@ class FastPath:
             await answer.result(encoded)
         finally:
             self._watch.leave(entry)
+            self._running.leave(key)
 
     async def _list(self, request: Request, answer: Answer, server: str | None) -> None:
         key = (request.version, server, request.cursor)

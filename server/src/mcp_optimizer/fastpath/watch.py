@@ -18,7 +18,7 @@ PING_SECONDS: Final = 15.0
 class Entry:
     """One call in flight."""
 
-    __slots__ = ("answer", "gone", "receive", "started", "task", "watcher")
+    __slots__ = ("answer", "cancelled", "gone", "receive", "started", "task", "watcher")
 
     def __init__(self, answer: Answer, receive: Receive, task: "asyncio.Task[Any] | None") -> None:
         self.answer = answer
@@ -27,7 +27,15 @@ class Entry:
         self.started = time.monotonic()
         self.gone = False
         """The client hung up, and the call was cancelled for that."""
+        self.cancelled = False
+        """The client waits no longer for this answer, but goes on with its connection."""
         self.watcher: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """End the call at the client's wish."""
+        if self.task is not None and not self.gone:
+            self.gone = self.cancelled = True
+            self.task.cancel()
 
 
 class Watch:

@@ -37,15 +37,16 @@ def add_capabilities(server: Server[Any], invoker: Invoker) -> None:
 
 
 def _capabilities(invoker: Invoker, route: str | None, *, modern: bool) -> dict[str, Any]:
-    """Changes of lists reach modern clients only: they need a stream that outlives a request, which older ones open within a session."""
-    changes = {"listChanged": True} if modern else {}
+    """Legacy clients hear of changes in direct mode: in the others hardly anything changes that they see, and each would hold a stream."""
     try:
-        offered = features(invoker.snapshot(), route)
+        snapshot = invoker.snapshot()
+        offered, direct = features(snapshot, route), snapshot.config.mode == "mcp_only"
     except CallFailure:
-        offered = set()
+        offered, direct = set(), False
+    changes = {"listChanged": True} if modern or direct else {}
     found: dict[str, Any] = {"tools": changes}
     if "resources" in offered:
-        found["resources"] = {**changes, "subscribe": True} if modern else {}
+        found["resources"] = {**changes, "subscribe": True}
     if "prompts" in offered:
         found["prompts"] = changes
     if modern:

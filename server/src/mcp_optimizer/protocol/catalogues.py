@@ -7,17 +7,22 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
+    INVALID_REQUEST,
     CompleteRequestParams,
     GetPromptRequestParams,
     PaginatedRequestParams,
     ReadResourceRequestParams,
     SetLevelRequestParams,
+    SubscribeRequestParams,
+    UnsubscribeRequestParams,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from mcp_optimizer.cancellations import MAX_SESSION
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.offers import Kind, Offers
 from mcp_optimizer.paging import BadCursor
+from mcp_optimizer.subscriptions import Sessions
 
 from .client import Context, call_context, route_of
 from .failures import error_of
@@ -28,8 +33,9 @@ COMPLETE: Final = {"resultType": "complete"}
 Result = dict[str, Any]
 
 
-def add_catalogues(server: Server[Any], offers: Offers) -> None:
+def add_catalogues(server: Server[Any], offers: Offers, sessions: Sessions) -> None:
     """Register the handlers."""
+    add_legacy_methods(server, offers, sessions)
     server.add_request_handler("resources/list", PaginatedRequestParams, _lists(offers, "resources"))
     server.add_request_handler("resources/templates/list", PaginatedRequestParams, _lists(offers, "resourceTemplates"))
     server.add_request_handler("prompts/list", PaginatedRequestParams, _lists(offers, "prompts"))
@@ -55,14 +61,40 @@ def add_catalogues(server: Server[Any], offers: Offers) -> None:
         except CallFailure as failure:
             raise error_of(failure, modern=is_modern(ctx)) from None
 
+    server.add_request_handler("resources/read", ReadResourceRequestParams, read)
+    server.add_request_handler("prompts/get", GetPromptRequestParams, prompt)
+    server.add_request_handler("completion/complete", CompleteRequestParams, complete)
+
+
+def add_legacy_methods(server: Server[Any], offers: Offers, sessions: Sessions) -> None:
+    """Register what only clients up to 2025-11-25 ask for."""
+
     async def set_level(ctx: Context, params: SetLevelRequestParams) -> Result:
         """Every call of a legacy client brings the messages of its own server; no session keeps a level for later ones."""
         return {}
 
-    server.add_request_handler("resources/read", ReadResourceRequestParams, read)
-    server.add_request_handler("prompts/get", GetPromptRequestParams, prompt)
-    server.add_request_handler("completion/complete", CompleteRequestParams, complete)
+    async def subscribe(ctx: Context, params: SubscribeRequestParams) -> Result:
+        try:
+            offers.offering(route_of(ctx), "resources")
+            sessions.subscribe(_session(ctx), params.uri)
+        except CallFailure as failure:
+            raise error_of(failure, modern=False) from None
+        return {}
+
+    async def unsubscribe(ctx: Context, params: UnsubscribeRequestParams) -> Result:
+        sessions.unsubscribe(_session(ctx), params.uri)
+        return {}
+
     server.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
+    server.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
+    server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
+
+
+def _session(ctx: Context) -> str:
+    session = ctx.request.headers.get("mcp-session-id", "") if ctx.request is not None else ""
+    if not session:
+        raise MCPError(code=INVALID_REQUEST, message="subscriptions need the Mcp-Session-Id that initialize gave")
+    return str(session)[:MAX_SESSION]
 
 
 def is_modern(ctx: Context) -> bool:

@@ -27,7 +27,7 @@ from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.offers import features
 from mcp_optimizer.rejection import BUSY
-from mcp_optimizer.subscriptions import watched
+from mcp_optimizer.subscriptions import Watching
 
 from .client import Context, route_of
 
@@ -50,17 +50,18 @@ def add_listen(server: Server[Any], invoker: Invoker, changes: Changes) -> None:
         except CallFailure as failure:
             raise MCPError(code=BUSY, message=failure.message) from None
         changes.add(subscriber)
+        watching = Watching(subscriber, invoker)
         try:
-            async with watched(subscriber, invoker):
-                acknowledged = SubscriptionsAcknowledgedNotificationParams(notifications=honoured, _meta=meta)
-                await ctx.session.send_notification(
-                    SubscriptionsAcknowledgedNotification(params=acknowledged), related_request_id=ctx.request_id
-                )
-                while changed := await subscriber.next():
-                    for change in changed:
-                        await ctx.session.send_notification(event_to_notification(_event(change), meta), related_request_id=ctx.request_id)
+            acknowledged = SubscriptionsAcknowledgedNotificationParams(notifications=honoured, _meta=meta)
+            await ctx.session.send_notification(
+                SubscriptionsAcknowledgedNotification(params=acknowledged), related_request_id=ctx.request_id
+            )
+            while changed := await subscriber.next():
+                for change in changed:
+                    await ctx.session.send_notification(event_to_notification(_event(change), meta), related_request_id=ctx.request_id)
         finally:
             changes.remove(subscriber)
+            watching.close()
         return {"resultType": "complete", "_meta": meta}
 
     server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listen)

@@ -18,6 +18,7 @@ from mcp_optimizer.offers import Offers
 from mcp_optimizer.paging import BadCursor
 from mcp_optimizer.stages import READ
 from mcp_optimizer.state.tasks import Tasks
+from mcp_optimizer.subscriptions import Sessions
 from mcp_optimizer_api.limits import LARGEST_REQUEST
 
 from .capabilities import add_capabilities
@@ -31,10 +32,10 @@ VERSION = "0.1.0"
 META_TTL_MS = 60_000
 
 
-def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Changes) -> Server[Any]:
+def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Changes, sessions: Sessions) -> Server[Any]:
     """The MCP server that answers through `endpoint` and, for what is relayed, `invoker`.
 
-    Calls that take long become `tasks`; `changes` feeds the streams.
+    Calls that take long become `tasks`; `changes` feeds the streams, `sessions` hold what legacy clients subscribe to.
     """
 
     async def list_tools(ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
     _switch_off_sdk_spans(server)
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
-    add_catalogues(server, Offers(invoker))
+    add_catalogues(server, Offers(invoker), sessions)
     add_capabilities(server, invoker)
     serve_tasks(server, tasks)
     add_listen(server, invoker, changes)
