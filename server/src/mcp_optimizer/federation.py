@@ -16,8 +16,9 @@ from mcp_optimizer_api.stats import UpstreamStats
 
 from .ration import Ration
 from .snapshot import Snapshot, ToolCache, compile_snapshot
+from .upstream.plain import PlainClient
 from .upstream.upstream import OnResource, Upstream
-from .upstream.wire import Bounds, Wire
+from .upstream.wire import FIXED_HEADERS, Bounds, Wire
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Federation:
         self._configured = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
+        self._plain = PlainClient(FIXED_HEADERS, KEEP_ALIVE_SECONDS)
 
     async def start(self) -> None:
         """Open the connection pool and follow the catalogues from now on."""
@@ -60,6 +62,7 @@ class Federation:
         await asyncio.gather(*self._tasks, *(upstream.stop() for upstream in self._upstreams.values()), return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+        self._plain.close()
 
     async def apply(self, config: ServerConfig, document: bytes) -> None:
         """Put a configuration in force. Servers whose name and URL stay keep their connection, session and catalogue."""
@@ -99,7 +102,7 @@ class Federation:
                 kept.show_extras(with_extras)
                 self._upstreams[config.name] = before.pop(config.name)
                 continue
-            upstream = Upstream(config, Wire(self._session, self.memory, self.bounds), self._changed.set, self._on_resource)
+            upstream = Upstream(config, Wire(self._session, self.memory, self.bounds, self._plain), self._changed.set, self._on_resource)
             upstream.show_extras(with_extras)
             self._upstreams[config.name] = upstream
             upstream.start()

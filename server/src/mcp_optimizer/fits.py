@@ -111,7 +111,7 @@ def _object(schema: dict[str, Any], keywords: frozenset[str]) -> Check:
             return not isinstance(value, dict)
         if not needed <= value.keys() or not _work.allows(len(value)):
             return False
-        return all([named.get(name, other)(item) for name, item in value.items()])
+        return all(named.get(name, other)(item) for name, item in value.items())
 
     return check
 

@@ -7,9 +7,10 @@ import aiohttp
 from mcp_optimizer.errors import BAD_GATEWAY, FORBIDDEN, TIMEOUT, TOO_MANY, UNAVAILABLE, CallFailure, ServerFault
 from mcp_optimizer.memory import MemoryFull
 
+from .plain import NotConnected
 from .wire import NotMcp, Reply, ReplyTooLarge
 
-NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+NOT_CONNECTED = (NotConnected, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """No connection came about, so no byte of a request was sent."""
 FAILURES = (TimeoutError, ReplyTooLarge, MemoryFull, NotMcp, aiohttp.ClientError, OSError, ValueError, ServerFault)
 """What `failure` knows how to tell."""

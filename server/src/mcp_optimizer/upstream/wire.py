@@ -16,7 +16,11 @@ import orjson
 from mcp_optimizer.memory import FREE_BYTES, Growing, current, holding, weight
 from mcp_optimizer.ration import Ration
 
+from .line import PlainResponse
+from .plain import PlainClient
 from .sse import EventParser
+
+Response = aiohttp.ClientResponse | PlainResponse
 
 MAX_REPLY = 16 * 1024 * 1024
 MAX_VALUES = 500_000
@@ -74,10 +78,11 @@ OnMessage = Callable[[dict[str, Any]], Awaitable[None]]
 class Wire:
     """Exchanges over one shared connection pool, which bounds nothing per host: the caller does, so that no host waits for another."""
 
-    def __init__(self, session: aiohttp.ClientSession, memory: Ration, bounds: Bounds) -> None:
+    def __init__(self, session: aiohttp.ClientSession, memory: Ration, bounds: Bounds, plain: PlainClient | None = None) -> None:
         self.connect_seconds = 5.0
         self.bounds = bounds
         self._session = session
+        self._plain = plain
         self._memory = memory
         self._lingering: set[asyncio.Task[None]] = set()
 
@@ -90,18 +95,23 @@ class Wire:
             with holding(self._memory):
                 return await self.post(url, body, headers, timeout, on_message)
         async with asyncio.timeout(timeout):
-            response = await self._session.post(
-                url,
-                data=_encode(body),
-                headers={**FIXED_HEADERS, **headers},
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds),
-            )
+            response = await self._sent(url, _encode(body), headers)
             try:
                 return await self._reply(response, body.get("id"), on_message, Growing(held))
             except BaseException:
                 response.close()
                 raise
+
+    async def _sent(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
+        if self._plain is not None and self._plain.serves(url):
+            return await self._plain.post(url, body, headers, self.connect_seconds)
+        return await self._session.post(
+            url,
+            data=body,
+            headers={**FIXED_HEADERS, **headers},
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect_seconds),
+        )
 
     async def stream(self, url: str, body: dict[str, Any] | None, headers: Mapping[str, str], on_message: OnMessage) -> None:
         """Read an event stream that has no end of its own: a POST of `body`, or a GET. Returns when the server ends it.
@@ -129,12 +139,12 @@ class Wire:
         async with asyncio.timeout(2.0), self._session.delete(url, headers=headers, allow_redirects=False):
             pass
 
-    async def _reply(self, response: aiohttp.ClientResponse, expected: Any, on_message: OnMessage | None, growing: Growing) -> Reply:
+    async def _reply(self, response: Response, expected: Any, on_message: OnMessage | None, growing: Growing) -> Reply:
         if response.content_type == "text/event-stream":
             return Reply(response.status, await self._from_stream(response, expected, on_message, growing), response.headers)
         if (length := response.content_length or 0) > FREE_BYTES:
             await growing.reach(min(length, self.bounds.max_reply))
-        body = b"".join([chunk async for chunk in self._bounded(response, growing)])
+        body = await self._body(response, growing)
         response.release()
         await growing.reach(weight(body))
         try:
@@ -147,9 +157,12 @@ class Wire:
             raise NotMcp(f"answered {response.status} {response.content_type} without a JSON-RPC response")
         return Reply(response.status, None, response.headers, body[:MAX_TEXT].decode("utf-8", "replace"))
 
-    async def _from_stream(
-        self, response: aiohttp.ClientResponse, expected: Any, on_message: OnMessage | None, growing: Growing
-    ) -> dict[str, Any]:
+    async def _body(self, response: Response, growing: Growing) -> bytes:
+        if isinstance(response, PlainResponse) and response.complete and response.waiting <= FREE_BYTES:
+            return response.take()
+        return b"".join([chunk async for chunk in self._bounded(response, growing)])
+
+    async def _from_stream(self, response: Response, expected: Any, on_message: OnMessage | None, growing: Growing) -> dict[str, Any]:
         parser = EventParser()
         async for chunk in self._bounded(response, growing):
             for data in parser.feed(chunk):
@@ -163,7 +176,7 @@ class Wire:
         response.release()
         raise NotMcp("ended its event stream without a response")
 
-    async def _bounded(self, response: aiohttp.ClientResponse, growing: Growing) -> AsyncIterator[bytes]:
+    async def _bounded(self, response: Response, growing: Growing) -> AsyncIterator[bytes]:
         size = 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
@@ -172,7 +185,7 @@ class Wire:
             await growing.reach(size)
             yield chunk
 
-    def _linger(self, response: aiohttp.ClientResponse) -> None:
+    def _linger(self, response: Response) -> None:
         if response.content.at_eof():
             response.release()
             return
@@ -212,7 +225,7 @@ def _decode(data: bytes) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-async def _read_to_end(response: aiohttp.ClientResponse) -> None:
+async def _read_to_end(response: Response) -> None:
     try:
         async with asyncio.timeout(LINGER_SECONDS):
             size = 0
