@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
-from mcp_optimizer.gate import MAX_BODY
 from tests.fuzz.corpus import CANARY, Request, call
 from tests.fuzz.values import doubled, paths, replaced, value, without
+
+LARGE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def body(random: Random, valid: Request) -> Attempt:
     )
     chosen = random.choice(bodies)()
     # Of a body that is too large the rest is not read: its sender may find the connection closed before it has read the answer.
-    return Attempt("body", replace(valid, body=chosen).encode(), silent=len(chosen) > MAX_BODY)
+    return Attempt("body", replace(valid, body=chosen).encode(), silent=len(chosen) > LARGE)
 
 
 STRANGE = (

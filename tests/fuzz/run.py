@@ -36,6 +36,7 @@ class Outcome:
 @contextlib.asynccontextmanager
 async def upstreams() -> AsyncIterator[dict[str, Fake]]:
     """A server of each era, with a tool that nobody may reach by a hidden request."""
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # They complain of every call that was cancelled.
     canary = {"name": corpus.CANARY, "description": "Must not be called", "inputSchema": {"type": "object"}}
     servers = {"modern": Modern([corpus.TOOL, canary]), "legacy": Legacy([corpus.TOOL, canary])}
     for server in servers.values():
@@ -49,7 +50,6 @@ async def upstreams() -> AsyncIterator[dict[str, Fake]]:
 
 async def run(seed: int, count: int, mode: str) -> Outcome:
     """Send `count` malformed requests."""
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # The upstreams complain of calls that were cancelled.
     async with upstreams() as servers:
         urls = {name: server.url for name, server in servers.items()}
         starting = gateway(urls, mode=mode)
