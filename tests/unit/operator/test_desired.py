@@ -199,6 +199,13 @@ def test_the_management_port_is_for_the_operator_and_the_other_replicas() -> Non
     assert rules[1]["from"][1:] == [{"podSelector": {"matchLabels": replicas}}]
 
 
+def test_traces_go_where_the_resource_says_and_nowhere_else() -> None:
+    assert render_config(owner("MCPOptimizer"), MCPOptimizerSpec(), []).tracing is None
+    spec = MCPOptimizerSpec.model_validate({"observability": {"tracing": {"endpoint": "http://c:4318", "samplingPercent": 0.5}}})
+    found = render_config(owner("MCPOptimizer"), spec, []).tracing
+    assert found is not None and (found.endpoint, found.sampling_percent) == ("http://c:4318", 0.5)
+
+
 def test_metrics_are_also_for_whom_the_resource_names() -> None:
     prometheus = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, CallFailure
+from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
+from mcp_optimizer.keys import KeyUnreadable
 from mcp_optimizer.seal import Expired, NotOurs, Sealer
 
 from .address import Address
@@ -55,6 +56,8 @@ class Handles:
             raise CallFailure(NOT_FOUND, f"the handle has expired after {KEEP_SECONDS:g} s: run the call again") from None
         except (NotOurs, ValueError):
             raise CallFailure(BAD_REQUEST, "that is no handle of this endpoint: copy it exactly from the truncated result") from None
+        except KeyUnreadable as error:
+            raise CallFailure(UNAVAILABLE, str(error)) from None
         question = {"id": opened[:ID_BYTES].hex(), "offset": offset, "limit": limit}
         fields, data = await self._peers.ask(owner, "read", question)
         return Chunk(data.decode("utf-8", "replace"), fields["offset"], fields["next"], fields["total"])

@@ -4,13 +4,15 @@ Nothing here knows MCP's transport; `protocol/tasks.py` does.
 """
 
 import asyncio
+import logging
 import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, TIMEOUT, CallFailure
+from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, TIMEOUT, UNAVAILABLE, CallFailure
+from mcp_optimizer.keys import KeyUnreadable
 from mcp_optimizer.results import compact
 from mcp_optimizer.seal import Expired, NotOurs, Sealer
 
@@ -18,6 +20,8 @@ from .address import Address
 from .peers import Answer, Peers, Question
 from .running import KEEP_SECONDS, LONGEST_SECONDS, Fields, Round, Running
 from .store import ID_BYTES, Store
+
+log = logging.getLogger(__name__)
 
 AFTER_SECONDS: Final = 0.5
 """A call that ends sooner is answered as ever: a task costs its client another round trip."""
@@ -53,22 +57,33 @@ class Tasks:
         """The result of a call that ends soon, else the new task (`resultType: task`). Raises what `work` raises while it is a call."""
         running = Running()
         running.task = task = asyncio.create_task(_drive(running, work))
+        name = secrets.token_bytes(ID_BYTES)
         try:
-            # With as many tasks as there may be, the client waits as others do.
-            await asyncio.wait([task], timeout=AFTER_SECONDS if len(self.running) < MAX_RUNNING else None)
-            if task.done():
+            await asyncio.wait([task], timeout=AFTER_SECONDS)
+            task_id = None if task.done() else self._sealed(name)
+            if task_id is None:
+                # With as many tasks as there may be, the client waits as others do.
+                await asyncio.wait([task])
                 return task.result()
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.wait([task])
             raise
-        name = secrets.token_bytes(ID_BYTES)
         running.detached = True
         on_detach()
         self.running[name] = running
         task.add_done_callback(lambda ended: self._end(name, running, ended, explain))
-        sealed = self._sealer.seal(_PURPOSE, name + self._peers.address.pack(), LONGEST_SECONDS + KEEP_SECONDS)
-        return {"resultType": "task", "taskId": sealed, **running.fields()}
+        return {"resultType": "task", "taskId": task_id, **running.fields()}
+
+    def _sealed(self, name: bytes) -> str | None:
+        """The identifier of a new task; None when there can be none."""
+        if len(self.running) >= MAX_RUNNING:
+            return None
+        try:
+            return self._sealer.seal(_PURPOSE, name + self._peers.address.pack(), LONGEST_SECONDS + KEEP_SECONDS)
+        except KeyUnreadable as error:
+            log.warning("a long call cannot become a task", extra={"error": str(error)[:200]})
+            return None
 
     async def get(self, task_id: str) -> Fields:
         """The task in full. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
@@ -108,6 +123,8 @@ class Tasks:
             raise CallFailure(NOT_FOUND, "the task has expired") from None
         except (NotOurs, ValueError):
             raise CallFailure(BAD_REQUEST, "no such task: taskId is not one that this endpoint gave out") from None
+        except KeyUnreadable as error:
+            raise CallFailure(UNAVAILABLE, str(error)) from None
         return await self._peers.ask(owner, operation, {"id": opened[:ID_BYTES].hex(), **question})
 
     async def _get_here(self, question: Question) -> Answer:
