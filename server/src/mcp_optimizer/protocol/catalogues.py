@@ -28,6 +28,7 @@ from .client import Context, call_context, route_of
 from .failures import error_of
 
 LIST_TTL_MS: Final = 5_000
+MAX_TTL_MS: Final = 86_400_000
 COMPLETE: Final = {"resultType": "complete"}
 """Required on every result since 2026-07-28; the SDK leaves it out for older clients."""
 Result = dict[str, Any]
@@ -45,19 +46,18 @@ def add_catalogues(server: Server[Any], offers: Offers, sessions: Sessions) -> N
             result = await offers.read(params.uri, route_of(ctx), call_context(ctx, params))
         except CallFailure as failure:
             raise error_of(failure, modern=is_modern(ctx), uri=params.uri) from None
-        # What a server does not say about caching is not ours to promise.
-        return {"ttlMs": 0, "cacheScope": "private", **result} if result.get("resultType") != "input_required" else result
+        return {**COMPLETE, **result, **_cache_hints(result)} if result.get("resultType") != "input_required" else result
 
     async def prompt(ctx: Context, params: GetPromptRequestParams) -> Result:
         try:
-            return await offers.prompt(params.name, params.arguments, route_of(ctx), call_context(ctx, params))
+            return COMPLETE | await offers.prompt(params.name, params.arguments, route_of(ctx), call_context(ctx, params))
         except CallFailure as failure:
             raise error_of(failure, modern=is_modern(ctx)) from None
 
     async def complete(ctx: Context, params: CompleteRequestParams) -> Result:
         asked = params.model_dump(by_alias=True, mode="json", exclude_none=True, exclude={"meta"})
         try:
-            return await offers.complete(asked, route_of(ctx), call_context(ctx, params))
+            return COMPLETE | await offers.complete(asked, route_of(ctx), call_context(ctx, params))
         except CallFailure as failure:
             raise error_of(failure, modern=is_modern(ctx)) from None
 
@@ -100,6 +100,15 @@ def _session(ctx: Context) -> str:
 def is_modern(ctx: Context) -> bool:
     """Whether the client speaks 2026-07-28 or later."""
     return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def _cache_hints(result: Result) -> Result:
+    """Those of the server; what it does not say is not ours to promise."""
+    ttl, scope = result.get("ttlMs"), result.get("cacheScope")
+    return {
+        "ttlMs": ttl if type(ttl) is int and 0 <= ttl <= MAX_TTL_MS else 0,
+        "cacheScope": scope if scope in ("public", "private") else "private",
+    }
 
 
 def _lists(offers: Offers, kind: Kind) -> Callable[[Context, PaginatedRequestParams], Awaitable[Result]]:

@@ -61,6 +61,13 @@ class Watch:
             del self._uris[uri]
             self._stirred.set()
 
+    def hears(self, uri: str) -> bool:
+        """Whether an open stream brings changes of this resource."""
+        if self._stream is None or self._stream.done() or self._streams is None:
+            return False
+        dialect, wanted = self._streams
+        return uri in (wanted.get("resourceSubscriptions", ()) if dialect.modern else self._subscribed[1])
+
     def look(self) -> None:
         """The server was asked for its catalogue: it may speak in another way than before."""
         if self._connection.dialect is not self._seen:
