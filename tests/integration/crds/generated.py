@@ -22,6 +22,9 @@ def specs(node: Schema) -> st.SearchStrategy[Any]:
         return _text(node)
     if kind == "integer":
         return _integers(node["minimum"], node["maximum"])
+    if kind == "number":
+        least, most = node["minimum"], node["maximum"]
+        return st.one_of(st.sampled_from([least, most, most + 0.5]), st.floats(least, most))
     if kind == "boolean":
         return st.booleans()
     if kind == "array":
