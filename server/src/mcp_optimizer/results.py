@@ -16,6 +16,8 @@ MAX_BLOCKS = 1000
 
 MAX_SQUEEZED = 1024 * 1024
 """Characters of JSON text that white space is taken out of: beyond that it costs other calls their time."""
+MAX_SQUEEZED_SLOWLY = 64 * 1024
+_SPACE: Final = b" \t\r\n"
 _SPACE_OUTSIDE_STRINGS: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+')
 
 
@@ -62,10 +64,16 @@ def squeezed(text: str) -> str:
     if start not in ("{", "[") or len(text) > MAX_SQUEEZED:
         return text
     try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
+        tight = orjson.dumps(orjson.loads(text))
+    except (orjson.JSONDecodeError, TypeError):
         return text
-    return _SPACE_OUTSIDE_STRINGS.sub(r"\1", text)
+    given = text.encode()
+    if tight == given:
+        return text
+    # Strings keep their spaces here, so when nothing but spaces differs, only spaces between tokens do.
+    if tight.translate(None, _SPACE) == given.translate(None, _SPACE):
+        return tight.decode()
+    return _SPACE_OUTSIDE_STRINGS.sub(r"\1", text) if len(text) <= MAX_SQUEEZED_SLOWLY else text
 
 
 def other_blocks(result: Result) -> list[dict[str, Any]]:
