@@ -25,6 +25,8 @@ DESK: list[dict[str, Any]] = [
         "inputSchema": {"type": "object", "properties": {"lines": {"type": "integer"}}},
     },
     {"name": "draw", "description": "Return a picture.", "inputSchema": _OBJECT},
+    {"name": "ask_back", "description": "Ask the client first.", "inputSchema": _OBJECT},
+    {"name": "hold", "description": "Wait for the test.", "inputSchema": _OBJECT},
     {"name": "meet", "description": "Wait until another call meets this one.", "inputSchema": _OBJECT},
 ]
 
@@ -45,7 +47,8 @@ class Desk(Modern):
         self.notes: dict[int, dict[str, Any]] = {}
         self.burnt: list[int] = []
         self.waiting: list[asyncio.Event] = []
-        self.most_meeting = 0
+        self.held = self.most_held = 0
+        self.release = asyncio.Event()
         self.stuck = asyncio.Event()
 
     async def answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +76,20 @@ class Desk(Modern):
 
     async def draw(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"content": [{"type": "text", "text": "a cat"}, {"type": "image", "data": "aGk=", "mimeType": "image/png"}]}
+
+    async def ask_back(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        asked = {
+            "method": "elicitation/create",
+            "params": {"mode": "form", "message": "Sure?", "requestedSchema": {"type": "object", "properties": {}}},
+        }
+        return {"resultType": "input_required", "inputRequests": {"sure": asked}, "requestState": "s"}
+
+    async def hold(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        self.held += 1
+        self.most_held = max(self.held, self.most_held)
+        await self.release.wait()
+        self.held -= 1
+        return text("held")
 
     async def meet(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments.get("forever"):

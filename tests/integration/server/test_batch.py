@@ -198,3 +198,27 @@ async def test_long_results_of_a_batch_share_the_room_and_short_ones_stay_whole(
     first, short, second = json.loads(text)["results"]
     assert short["result"]["note"]["lines"] == ["short"]
     assert first["cut"].startswith("cut at 12") and second["result"].endswith("\n")
+
+
+async def test_a_tool_that_asks_its_client_something_fails_in_a_batch_and_says_how_to_call_it(batches: Batches) -> None:
+    async def sure(context: Any, params: Any) -> Any:
+        raise AssertionError("the client was asked although nobody could take the answer back")
+
+    calls = [{"tool": "desk.ask_back"}, write("after")]
+    async with Client(batches.server.url, elicitation_callback=sure) as client:
+        answer = json.loads((await client.call_tool("execute_batch", {"calls": calls, "on_error": "continue"})).content[0].text)  # type: ignore[union-attr]
+    assert answer["status"] == "partial"
+    assert answer["results"][0]["message"].startswith(
+        "desk.ask_back asks its client for something, which a batch cannot pass on: call it with execute"
+    )
+    assert answer["results"][1]["result"]["note"]["lines"] == ["after"]
+    answer = await batches.run(*calls, on_error="continue")
+    assert "which this client cannot give" in answer["results"][0]["message"]
+
+
+async def test_no_batch_takes_more_than_eight_places_at_once(batches: Batches) -> None:
+    task = asyncio.create_task(batches.run(*[{"tool": "desk.hold"}] * 12, mode="parallel"))
+    await eventually(lambda: batches.desk.held == 8)
+    batches.desk.release.set()
+    assert (await task)["status"] == "ok"
+    assert batches.desk.most_held == 8

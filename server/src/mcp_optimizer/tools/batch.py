@@ -44,7 +44,9 @@ class Batch:
     def __init__(self, invoker: Invoker, plan: Plan, context: CallContext, cutter: Cutter) -> None:
         self._invoker = invoker
         self._plan = plan
-        self._context = CallContext(trace=context.trace) if context.trace else PLAIN
+        # No notifications: they could not say which call they are about. Capabilities: a tool that needs its client must not go on without.
+        brings = context.trace or context.client_capabilities
+        self._context = CallContext(trace=context.trace, client_capabilities=context.client_capabilities) if brings else PLAIN
         self._cutter = cutter
         self._ended = [asyncio.Event() for _ in plan.items]
         self._slots = asyncio.Semaphore(MAX_PARALLEL if plan.parallel else 1)
