@@ -50,7 +50,12 @@ async def example_servers() -> AsyncIterator[dict[str, str]]:
 
 @contextlib.asynccontextmanager
 async def optimizer(
-    upstreams: Mapping[str, str], *, mode: str = "hybrid", prefix: Sequence[str] = (), extra: Mapping[str, str] | None = None
+    upstreams: Mapping[str, str],
+    *,
+    mode: str = "hybrid",
+    prefix: Sequence[str] = (),
+    extra: Mapping[str, str] | None = None,
+    module: str = "mcp_optimizer",
 ) -> AsyncIterator[Server]:
     """The server as it runs in its Pod, but for the cluster. `prefix` starts the command line, `extra` joins the environment."""
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +70,7 @@ async def optimizer(
             "MCP_DRAIN_SECONDS": "0",
             **(extra or {}),
         }
-        async with running([*prefix, sys.executable, "-m", "mcp_optimizer"], environment, mcp) as pid:
+        async with running([*prefix, sys.executable, "-m", module], environment, mcp) as pid:
             yield Server(f"http://127.0.0.1:{mcp}/mcp", f"http://127.0.0.1:{management}", config, pid)
 
 

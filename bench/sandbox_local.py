@@ -34,7 +34,8 @@ class OneEvent:
             yield await self.events.get()
 
 
-async def _agent(name: str, folder: str) -> tuple[asyncio.subprocess.Process, int]:
+async def agent(name: str, folder: str) -> tuple[asyncio.subprocess.Process, int]:
+    """A warm agent, and the port of its jobs."""
     environment = {
         "MCP_SANDBOX_POD": name,
         "MCP_SANDBOX_TOKEN_SHA256": token_digest(pod_token(KEY, name)),
@@ -53,13 +54,14 @@ async def _agent(name: str, folder: str) -> tuple[asyncio.subprocess.Process, in
             return process, port
 
 
-def _pod(name: str, port: int) -> dict[str, Any]:
+def pod(name: str, port: int, owner: str = OWNER) -> dict[str, Any]:
+    """The Pod that an agent on this port would be."""
     container = {
         "env": [{"name": "MCP_SANDBOX_TOKEN_SHA256", "value": token_digest(pod_token(KEY, name))}],
         "ports": [{"name": "job", "containerPort": port}],
     }
     return {
-        "metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": OWNER, "controller": True}]},
+        "metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": owner, "controller": True}]},
         "spec": {"containers": [container]},
         "status": {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
     }
@@ -78,9 +80,9 @@ async def _measure(code: str, jobs: int) -> list[float]:
         lane.configure(SandboxConfig(enabled=True, pod_selector="a=b"), "bench", OWNER)
         for number in range(jobs):
             name = f"pod-{number}"
-            process, port = await _agent(name, folder)
+            process, port = await agent(name, folder)
             await asyncio.sleep(START_SECONDS / 4)
-            watch.events.put_nowait(Event("changed", (_pod(name, port),)))
+            watch.events.put_nowait(Event("changed", (pod(name, port),)))
             await asyncio.sleep(0.01)
             started = time.perf_counter()
             outcome = await lane.run(JobRequest(code=code), _on_call)
