@@ -28,7 +28,7 @@ from bench.tokens_tasks import Agent, Cost, Step, list_cost, steps_of
 
 TOKENIZER = "cl100k_base"
 SIZES = (10, 50, 100, 200, 500, 527, 1000, 2800)
-TASKS, REPEATS, ROWS = (1, 3, 6), 5, 30
+TASKS, REPEATS, ROWS = (1, 3, 6), 20, 30
 LANES = ("direct", "discover+execute", "with schemas", "code")
 
 

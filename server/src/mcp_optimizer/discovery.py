@@ -1,11 +1,13 @@
 """What a discovery looks things up with: the ranking by words of the snapshot, that by meaning when there is one, and the memory of what was shown."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from .meaning import EmbeddingClient, Meanings
 from .quality import POSITIONS, Quality
+from .search import Index
 from .snapshot import Snapshot, Tool
 
 DEPTH = 64
@@ -13,8 +15,22 @@ DEPTH = 64
 KINDS = ("query", "definitions")
 OUTCOMES = ("ok", "timeout", "error", "invalid", "skipped")
 
-Find = Callable[[str, int], list[Tool]]
-"""The best tools for a query, best first."""
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """The search of one request."""
+
+    index: Index[Tool]
+    also: Sequence[str]
+    quality: Quality
+
+    def __call__(self, query: str, limit: int) -> list[Tool]:
+        """The best tools for a query, best first."""
+        return [hit.tool for hit in self.index.search(query, limit, also=self.also)]
+
+    def shown(self, tools: Sequence[Tool], start: int) -> None:
+        """These hits are what the client sees, from position `start` (0 is the first) on."""
+        self.quality.shown([tool.id for tool in tools], start)
 
 
 class Discovery:
@@ -48,10 +64,4 @@ class Discovery:
         also: list[str] = []
         if snapshot.config.search_embedding is not None and isinstance(query, str) and query.strip():
             also = await self.meanings.ranking(query, DEPTH)
-
-        def find(words: str, limit: int) -> list[Tool]:
-            found = [hit.tool for hit in snapshot.index.search(words, limit, also=also)]
-            self.quality.shown([tool.id for tool in found])
-            return found
-
-        return find
+        return Find(snapshot.index, also, self.quality)

@@ -22,9 +22,9 @@ class Quality:
         self._count = count
         self._recent: OrderedDict[str, int] = OrderedDict()
 
-    def shown(self, tools: Sequence[str]) -> None:
-        """A client sees these hits, in this order."""
-        for position, tool in enumerate(tools, 1):
+    def shown(self, tools: Sequence[str], start: int = 0) -> None:
+        """A client sees these hits, in this order, after `start` others."""
+        for position, tool in enumerate(tools, start + 1):
             self._remember(tool, position)
 
     def called(self, tool: str) -> None:

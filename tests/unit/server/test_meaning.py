@@ -195,6 +195,9 @@ def test_a_call_counts_at_the_position_of_the_last_discovery_and_once() -> None:
     for tool in ("t1", "t1", "t3", "t5", "t8", "t11", "t1"):
         quality.called(tool)
     assert counted == ["1", "3", "4-5", "6-8", "9+"]
+    quality.shown(["t20"], start=8)
+    quality.called("t20")
+    assert counted.pop() == "9+"
     quality.shown(["t3", "t1"])
     quality.called("t1")
     quality.called("elsewhere")

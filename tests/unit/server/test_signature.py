@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mcp_optimizer.tools.signature import MAX_SIGNATURE, signature, summary
+from mcp_optimizer.tools.signature import MAX_SIGNATURE, TERSE_SIGNATURE, signature, summary
 
 
 def definition(properties: dict[str, Any], required: list[str] | None = None, description: str = "") -> dict[str, Any]:
@@ -62,3 +62,9 @@ def test_malformed_schemas_still_have_a_signature() -> None:
 )
 def test_the_summary_is_the_first_sentence(text: str, shown: str) -> None:
     assert summary(definition({}, description=text)) == shown
+
+
+def test_a_terse_signature_keeps_what_is_required() -> None:
+    properties = {f"parameter_{number}": {"type": "string"} for number in range(9)}
+    shown = signature(definition(properties, ["parameter_0", "parameter_8"]), "s.t", TERSE_SIGNATURE)
+    assert shown == "s.t(parameter_0: str, parameter_8: str, parameter_1?: str, parameter_2?: str, parameter_3?: str, …4 more)"

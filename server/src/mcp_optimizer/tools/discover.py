@@ -14,13 +14,15 @@ from mcp_optimizer.snapshot import Snapshot, Tool
 
 from .cut import bad_cursor
 from .manifest import manifest
-from .signature import signature, summary
+from .signature import MAX_SIGNATURE, TERSE_SIGNATURE, signature, summary
 
 MAX_LIMIT: Final = 50
 MAX_IDS: Final = 50
 MAX_QUERY: Final = 2000
 MAX_HITS: Final = 200
 """That one query leads to, page after page: whoever has read so many asks the wrong question."""
+FULL_HITS: Final = 3
+"""Hits with all their parameters unless `detail` says otherwise: the tool that is called is one of them most of the time."""
 LISTED: Final = 50
 """Tools of a server on one page."""
 DETAILS: Final = ("names", "brief", "schema")
@@ -91,7 +93,8 @@ def _hits(snapshot: Snapshot, find: Find, query: str, limit: int, detail: str | 
         found = ranked[start : start + limit]
     if not found:
         return "No more tools match." if cursor is not None else _NOTHING
-    lines = [_shown(tool, detail or "brief") for tool in found]
+    find.shown(found, start)
+    lines = [_shown(tool, detail or ("brief" if rank < FULL_HITS else "terse")) for rank, tool in enumerate(found, start)]
     end = start + len(found)
     if len(found) == limit and end < (len(ranked) if cursor is not None else MAX_HITS):
         position = str(end) if end == first else f"{end}-{first}"
@@ -123,8 +126,10 @@ def _shown(tool: Tool, detail: str) -> str:
     """One tool, in one line."""
     if detail == "names":
         return tool.id
-    if detail == "brief":
+    if detail in ("brief", "terse"):
         purpose = summary(tool.definition)
-        return signature(tool.definition, tool.id) + (f": {purpose}" if purpose else "")
+        return signature(tool.definition, tool.id, MAX_SIGNATURE if detail == "brief" else TERSE_SIGNATURE) + (
+            f": {purpose}" if purpose else ""
+        )
     shown = {"id": tool.id, "description": tool.definition.get("description"), "inputSchema": tool.definition["inputSchema"]}
     return compact({key: value for key, value in shown.items() if value is not None})

@@ -6,21 +6,23 @@ from typing import Any
 
 MAX_PARAMETERS = 12
 MAX_SIGNATURE = 240
+TERSE_SIGNATURE = 100
+"""Of a hit that is less likely to be the one."""
 MAX_SUMMARY = 100
 MAX_CHOICES = 6
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "object": "dict", "array": "list", "null": "null"}
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z]|\s*$)")
 
 
-def signature(definition: Mapping[str, Any], name: str) -> str:
-    """`name(required: str, optional?: int)`; a long list of optional parameters is cut, required ones never are."""
+def signature(definition: Mapping[str, Any], name: str, length: int = MAX_SIGNATURE) -> str:
+    """`name(required: str, optional?: int)`; optional parameters beyond `length` characters are cut, required ones never are."""
     schema = definition["inputSchema"]
     properties = schema.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     required = [item for item in schema.get("required") or () if item in properties]
     optional = [item for item in properties if item not in required]
     parts = [f"{item}: {_kind(properties[item])}" for item in required]
-    room = MAX_SIGNATURE - len(name) - sum(len(part) + 2 for part in parts)
+    room = length - len(name) - sum(len(part) + 2 for part in parts)
     for count, item in enumerate(optional):
         part = f"{item}?: {_kind(properties[item])}"
         room -= len(part) + 2
