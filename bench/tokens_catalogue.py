@@ -1,7 +1,7 @@
 """Servers and tools of the sizes that real ones have, as many as wanted, the same every time.
 
-Sizes are drawn from a log-normal distribution with a median of 436 bytes per definition, a mean of about 690 and a 95th percentile of about 2,000: what
-527 tools of 70 public servers were measured to have. Each definition is filled with parameters and sentences until it has its size.
+Sizes are quantiles of a log-normal distribution: a median of about 435 bytes per definition, a mean of about 690 and a 95th percentile of about 2,100.
+527 tools of 70 public servers were measured to have 436, 693 and 1,981. Each definition is filled with parameters and sentences until it has its size.
 """
 
 import itertools
@@ -9,12 +9,14 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from statistics import NormalDist
 from typing import Any
 
 from bench.recall_files import Server
 
-MEDIAN, SIGMA, SMALLEST, LARGEST = 436, 0.96, 170, 6212
+MEDIAN, SIGMA, SMALLEST, LARGEST = 440, 0.98, 170, 6212
 TOOLS_PER_SERVER = 7.5
+GOLDEN = 0.6180339887498949
 ACTIONS = (
     "create", "list", "get", "update", "delete", "search", "export", "archive", "restore", "share", "assign", "approve", "merge", "import",
     "schedule", "cancel", "compare", "validate", "publish", "tag",
@@ -43,7 +45,7 @@ SENTENCES = (
 
 
 def catalogue(tools: int, seed: int = 4) -> list[Server]:
-    """Servers with so many tools in all. A larger catalogue begins with the smaller one."""
+    """Servers with so many tools in all."""
     chance = random.Random(seed)
     definitions = list(itertools.islice(_definitions(chance), tools))
     count = max(1, round(tools / TOOLS_PER_SERVER))
@@ -69,17 +71,24 @@ def arguments(definition: dict[str, Any]) -> dict[str, Any]:
     return {name: _value(properties[name]) for name in definition["inputSchema"].get("required", ())}
 
 
+def _sizes() -> Iterator[float]:
+    """Quantiles of the distribution in an order that fills it evenly, so that a small catalogue has the mean of a large one."""
+    normal = NormalDist(math.log(MEDIAN), SIGMA)
+    for number in itertools.count(1):
+        yield min(max(math.exp(normal.inv_cdf(number * GOLDEN % 1)), SMALLEST), LARGEST)
+
+
 def _definitions(chance: random.Random) -> Iterator[dict[str, Any]]:
     """Each thing with some of the actions, in an order of its own: nobody offers all of them."""
+    sizes = _sizes()
     for lap in itertools.count():
         for thing in chance.sample(THINGS, len(THINGS)):
             for action in chance.sample(ACTIONS, 7 if lap else 8):
                 name = f"{action}_{thing}" + (f"_{lap}" if lap else "")
-                yield _definition(chance, name, action, thing)
+                yield _definition(chance, next(sizes), name, action, thing)
 
 
-def _definition(chance: random.Random, name: str, action: str, thing: str) -> dict[str, Any]:
-    wanted = min(max(math.exp(chance.gauss(math.log(MEDIAN), SIGMA)), SMALLEST), LARGEST)
+def _definition(chance: random.Random, wanted: float, name: str, action: str, thing: str) -> dict[str, Any]:
     made: dict[str, Any] = {
         "name": name,
         "description": f"{action.capitalize()} a {thing}.",
