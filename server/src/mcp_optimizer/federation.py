@@ -89,7 +89,11 @@ class Federation:
 
     def stats(self) -> list[UpstreamStats]:
         """Every server as this Pod sees it, by name."""
-        return [self._upstreams[name].stats() for name in sorted(self._upstreams)]
+        seen = [self._upstreams[name].stats() for name in sorted(self._upstreams)]
+        if self.snapshot is None or not self.snapshot.config.tools.exclude:
+            return seen
+        visible = self.snapshot.by_server
+        return [stats.model_copy(update={"tools": len(visible.get(stats.name, ()))}) for stats in seen]
 
     def _replace(self, wanted: list[UpstreamConfig], *, with_extras: bool) -> list[Upstream]:
         assert self._session is not None

@@ -81,6 +81,15 @@ def other_blocks(result: Result) -> list[dict[str, Any]]:
     return [block for block in _blocks(result.get("content")) if block.get("type") != "text"]
 
 
+def weight(result: Result) -> int:
+    """Roughly the size of what the result says, in characters, whatever form it has."""
+    blocks = result.get("content")
+    size = sum(len(json_text) for block in blocks if (json_text := _text(block)) is not None) if isinstance(blocks, list) else 0
+    structured = result.get("structuredContent")
+    others = [block for block in blocks if _text(block) is None] if isinstance(blocks, list) else []
+    return size + (len(compact(structured)) if structured is not None else 0) + (len(compact(others)) if others else 0)
+
+
 def unchanged(result: Result) -> Result:
     """The result as it came, in the fields a client knows; for clients that see the tool's own definition."""
     if result.get("resultType") == "input_required":

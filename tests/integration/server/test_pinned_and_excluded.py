@@ -74,6 +74,7 @@ async def test_excluded_tools_exist_for_nobody(start: Start, tmp_path: Path) -> 
             assert outcomes[0].error.code == 404
             with pytest.raises(MCPError, match="unknown tool"):
                 await client.call_tool("it.fail", {})
+        assert [upstream["tools"] for upstream in (await server.stats())["upstreams"]] == [2, 0]
     assert modern.calls == other.calls == []
 
 
@@ -120,6 +121,8 @@ async def test_what_can_mean_only_one_thing_is_taken_for_it_and_counted(start: S
             assert text(hits).startswith("it.weather(")
             batch = await client.call_tool("execute_batch", {"calls": [{"tool": "it-weather", "id": "x", "city": "in a batch"}]})
             assert json.loads(text(batch))["results"][0]["result"]["city"] == "in a batch"
+            too_deep = '{"city":' + "[" * 200 + "]" * 200 + "}"
+            assert json.loads(text(await client.call_tool("execute", {"tool": "it.weather", "arguments": too_deep})))["code"] == 400
             for ambiguous in ("echo", "create_issue", ""):
                 assert json.loads(text(await client.call_tool("execute", {"tool": ambiguous})))["code"] == 404
         assert await counted(server) == {

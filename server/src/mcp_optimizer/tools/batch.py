@@ -11,7 +11,7 @@ from typing import Any, Final
 from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, CallFailure
 from mcp_optimizer.invoke import Invoker
-from mcp_optimizer.results import Result, compact, error_text, job_value, other_blocks
+from mcp_optimizer.results import Result, compact, error_text, job_value, other_blocks, weight
 
 from .cut import Cutter
 from .plan import Call, Item, Plan
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 MAX_PARALLEL: Final = 8
 """Calls of one batch at once: a batch must not take all that a server has."""
+MAX_VALUES: Final = 16 * 1024 * 1024
+"""Characters of results that one batch holds until its end. Beyond it results are still given, the rest by cursor, but not inserted."""
 _compensating: Final[set["asyncio.Task[None]"]] = set()
 """Compensation that nobody waits for any more, so that it is not forgotten half-way."""
 
@@ -33,6 +35,8 @@ class Outcome:
     value: Any = None
     blocks: list[dict[str, Any]] = field(default_factory=list)
     """Content that is no text, such as images."""
+    cut: str | None = None
+    """Where the rest of the value is; it could not be held and is cut already."""
     failure: CallFailure | None = None
     skipped: str | None = None
     compensated: CallFailure | bool = False
@@ -54,6 +58,7 @@ class Batch:
         self._done: list[Item] = []
         """In the order in which they were completed."""
         self._values: dict[str, Any] = {}
+        self._room = MAX_VALUES
         self.outcomes: list[Outcome] = [Outcome() for _ in plan.items]
 
     async def run(self) -> Result:
@@ -101,13 +106,20 @@ class Batch:
             self._failed = self._failed or item
             return
         outcome.ok, outcome.value, outcome.blocks = True, job_value(result), other_blocks(result)
-        self._values[item.name] = outcome.value
+        self._room -= weight(result)
+        if self._room < 0:
+            outcome.value, outcome.cut = self._cutter.part_of(outcome.value, len(self._plan.items))
+        else:
+            self._values[item.name] = outcome.value
         self._done.append(item)
 
     def _why_not(self, item: Item) -> str | None:
         missing = next((self._plan.items[needed] for needed in item.needs if not self.outcomes[needed].ok), None)
         if missing is not None:
             return f"needs {missing.name}"
+        large = next((self._plan.items[needed] for needed in item.needs if self.outcomes[needed].cut is not None), None)
+        if large is not None:
+            return f"the result of {large.name} is too large to insert: use execute_code"
         return f"{self._failed.name} failed" if self._failed is not None and self._plan.on_error != "continue" else None
 
     async def _call(self, call: Call) -> Result:
@@ -152,6 +164,8 @@ def _shown(item: Item, outcome: Outcome) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": item.name} if item.named else {}
     if outcome.ok:
         shown["result"] = outcome.value
+        if outcome.cut is not None:
+            shown["cut"] = outcome.cut
     elif outcome.failure is not None:
         shown |= outcome.failure.envelope()
     else:

@@ -16,6 +16,7 @@ from mcp_optimizer.state.handles import Chunk
 log = logging.getLogger(__name__)
 
 _CURSOR: Final = re.compile(r"([A-Za-z0-9_-]{16,256})@([0-9]{1,9})")
+MIN_SHARE: Final = 64
 _BREAKS: Final = (b"\n", b"},", b",", b" ")
 """Where a text is cut, best first, when there is one in the last fifth of the part."""
 
@@ -51,9 +52,13 @@ class Cutter:
         shown, note = self._part(whole, self._limit)
         return {"content": [{"type": "text", "text": f"{shown}\n[{note}]"}, *others], "isError": result["isError"]}
 
+    def part_of(self, value: Any, among: int) -> tuple[str, str]:
+        """The first part of a value of which `among` have to fit, and how to get the rest."""
+        return self._part(_bytes(value), max(self._limit // among, MIN_SHARE))
+
     def cut_values(self, items: Sequence[dict[str, Any]]) -> None:
         """Cut the largest of these items' `result`s, so that all of them together fit and each small one stays whole."""
-        large = {number: _bytes(item["result"]) for number, item in enumerate(items) if "result" in item}
+        large = {number: _bytes(item["result"]) for number, item in enumerate(items) if "result" in item and "cut" not in item}
         share = fair_share([len(data) for data in large.values()], self._limit)
         for number, data in large.items():
             if len(data) > share:
@@ -88,7 +93,7 @@ def fair_share(sizes: Sequence[int], limit: int) -> int:
     for number, size in enumerate(sorted(sizes)):
         share = left // (len(sizes) - number)
         if size > share:
-            return max(share, 64)
+            return max(share, MIN_SHARE)
         left -= size
     return limit
 

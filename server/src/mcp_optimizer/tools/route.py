@@ -25,6 +25,8 @@ ID_TO_TOOL: Final[Mapping[str, Fallback]] = {
 }
 FLAT_ARGUMENTS: Final = ("arguments", "object", "flat")
 TEXT_ARGUMENTS: Final = ("arguments", "object", "json_text")
+MAX_DEPTH: Final = 60
+"""Of arguments that come as text: the gate has not seen into them."""
 FALLBACKS: Final[tuple[Fallback, ...]] = (NAME_TO_EXECUTE, EXECUTE_TO_META, *ID_TO_TOOL.values(), FLAT_ARGUMENTS, TEXT_ARGUMENTS)
 
 
@@ -68,7 +70,7 @@ def read_call(
         raise CallFailure(BAD_REQUEST, "tool must be an id such as server.tool")
     fallbacks: list[Fallback] = []
     arguments = call.get("arguments")
-    if isinstance(arguments, str) and isinstance(parsed := _parsed(arguments), dict):
+    if isinstance(arguments, str) and isinstance(parsed := _parsed(arguments), dict) and not _deep(parsed):
         arguments, fallbacks = parsed, [TEXT_ARGUMENTS]
     elif arguments is None and (
         rest := {key: value for key, value in call.items() if key not in known and key not in ("tool", "arguments")}
@@ -104,6 +106,16 @@ def _hint(snapshot: Snapshot, name: str) -> str:
     return (
         f"did you mean {', '.join(near)}? Pass it to execute" if near and snapshot.config.mode == "hybrid" else "find tools with discover"
     )
+
+
+def _deep(value: Any) -> bool:
+    """Whether this text would have been refused had it come as JSON."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [below for item in level for below in (item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())]
+        if not level:
+            return False
+    return True
 
 
 def _parsed(text: str) -> Any:
