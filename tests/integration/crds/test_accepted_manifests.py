@@ -45,6 +45,21 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "synonyms of words and phrases": {"search": {"synonyms": [["ticket", "support case", "Vorgang"], ["GmbH & Co. KG", "company"]]}},
     "tracing": {"observability": {"tracing": {"endpoint": "http://collector.monitoring:4318", "samplingPercent": 0.5}}},
     "tracing with its default share": {"observability": {"tracing": {"endpoint": "https://otlp.example.com/path"}}},
+    "limits at their lower bounds": {
+        "limits": {
+            "maxRequestBytes": 4096,
+            "maxReplyBytes": 65536,
+            "maxInFlight": 1,
+            "maxInFlightPerClient": 1,
+            "maxStreams": 0,
+            "queue": {"max": 0, "seconds": 1},
+            "slowClientSeconds": 1,
+            "messageMemory": "4Mi",
+        }
+    },
+    "limits at their upper bounds": {
+        "limits": {"maxRequestBytes": 16777216, "maxReplyBytes": 67108864, "maxInFlight": 100000, "queue": {"max": 100000, "seconds": 60}}
+    },
     "who may scrape metrics": {
         "networkPolicy": {
             "metricsFrom": [
@@ -72,6 +87,20 @@ SERVERS: dict[str, Spec] = {
     "an image by digest": {"image": "localhost:5000/tools/acme:1@sha256:" + "0f" * 32},
     "a remote": {"remote": {"url": "https://mcp.example.com/mcp"}},
     "a remote with port, path and query": {"remote": {"url": "http://10.0.0.1:8080/a/b?tenant=x"}},
+    "a remote that may cause little trouble": {
+        "remote": {"url": "https://mcp.example.com"},
+        "resilience": {
+            "connectSeconds": 1,
+            "maxConcurrent": 1,
+            "queueSeconds": 0,
+            "breaker": {"consecutiveFailures": 1, "failurePercent": 1, "openSeconds": 600},
+            "retries": {"when": "never", "budgetPercent": 100},
+        },
+    },
+    "an image whose breaker is off": {
+        "image": "acme:1",
+        "resilience": {"breaker": {"enabled": False}, "retries": {"when": "connect-failure"}},
+    },
     "a remote with its timeout": {"remote": {"url": "http://mcp.example.com"}, "timeoutSeconds": 5, "paused": True},
     "a remote with the replicas a default filled in": {"remote": {"url": "http://mcp.example.com"}, "replicas": 1},
     "everything an image can have": {

@@ -37,7 +37,7 @@ EFFORT = settings(
 def source(node: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     """MCPServer specs with one source each: chance alone would seldom give one."""
     image = [name for name in node["properties"] if name != "remote"]
-    remote = ["remote", "timeoutSeconds", "paused", "transport"]
+    remote = ["remote", "timeoutSeconds", "resilience", "paused", "transport"]
 
     def of(names: list[str], needed: str) -> st.SearchStrategy[dict[str, Any]]:
         part = {"type": "object", "properties": {name: node["properties"][name] for name in names}, "required": [needed]}

@@ -85,6 +85,29 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "a variable twice": ({**IMAGE, "env": [{"name": "A", "value": "b"}, {"name": "A", "value": "c"}]}, "spec.env[1]", "Duplicate value"),
     "an impossible variable name": ({**IMAGE, "env": [{"name": "1A", "value": "b"}]}, "spec.env[0].name", "must be a variable name"),
     "an endless value": ({**IMAGE, "env": [{"name": "A", "value": "x" * 4097}]}, "spec.env[0].value", "Too long"),
+    "no calls at all": ({**IMAGE, "resilience": {"maxConcurrent": 0}}, "spec.resilience.maxConcurrent", "greater than or equal to 1"),
+    "an endless connection": (
+        {**REMOTE, "resilience": {"connectSeconds": 61}},
+        "spec.resilience.connectSeconds",
+        "less than or equal to 60",
+    ),
+    "an endless wait": ({**REMOTE, "resilience": {"queueSeconds": 61}}, "spec.resilience.queueSeconds", "less than or equal to 60"),
+    "a breaker that opens for nothing": (
+        {**IMAGE, "resilience": {"breaker": {"consecutiveFailures": 0}}},
+        "spec.resilience.breaker.consecutiveFailures",
+        "greater than or equal to 1",
+    ),
+    "a share above the whole": (
+        {**IMAGE, "resilience": {"breaker": {"failurePercent": 101}}},
+        "spec.resilience.breaker.failurePercent",
+        "less than or equal to 100",
+    ),
+    "retries of everything": (
+        {**IMAGE, "resilience": {"retries": {"when": "always"}}},
+        "spec.resilience.retries.when",
+        '"connect-failure"',
+    ),
+    "an unknown protection": ({**IMAGE, "resilience": {"timeout": 5}}, "spec.resilience.timeout", "unknown field"),
     "a call without time": ({**IMAGE, "timeoutSeconds": 0}, "spec.timeoutSeconds", "greater than or equal to 1"),
 }
 
