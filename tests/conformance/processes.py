@@ -64,14 +64,14 @@ def fixture(**environ: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def gateway(upstreams: dict[str, str], *, mode: str, **environ: str) -> Iterator[Gateway]:
-    """Our server with these upstreams (name → URL), once all of them have been read."""
+def gateway(upstreams: dict[str, str], *, mode: str, settings: dict[str, Any] | None = None, **environ: str) -> Iterator[Gateway]:
+    """Our server with these upstreams (name → URL, `settings` for each), once all of them have been read."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         config, log = Path(folder) / "config.json", Path(folder) / "server.log"
-        config.write_text(json.dumps(document(upstreams, mode)))
-        settings = {"MCP_CONFIG": f"file:{config}", "MCP_BIND": "127.0.0.1", "MCP_PORT": "0", "MCP_MANAGEMENT_PORT": "0"}
+        config.write_text(json.dumps(document(upstreams, mode, **settings or {})))
+        variables = {"MCP_CONFIG": f"file:{config}", "MCP_BIND": "127.0.0.1", "MCP_PORT": "0", "MCP_MANAGEMENT_PORT": "0"}
         command = [sys.executable, "-m", "mcp_optimizer"]
-        with process(command, {**settings, "MCP_DRAIN_SECONDS": "0", **environ}, log) as running:
+        with process(command, {**variables, "MCP_DRAIN_SECONDS": "0", **environ}, log) as running:
             port = int(said(running, log, r'"mcp_port": ?(\d+)'))
             management = int(said(running, log, r'"management_port": ?(\d+)'))
             found = Gateway(running.pid, port, management, log)
@@ -79,9 +79,9 @@ def gateway(upstreams: dict[str, str], *, mode: str, **environ: str) -> Iterator
             yield found
 
 
-def document(upstreams: dict[str, str], mode: str) -> dict[str, Any]:
+def document(upstreams: dict[str, str], mode: str, **settings: Any) -> dict[str, Any]:
     """What the operator would render."""
-    servers = [{"name": name, "url": url, "timeoutSeconds": 30} for name, url in upstreams.items()]
+    servers = [{"name": name, "url": url, "timeoutSeconds": 30, **settings} for name, url in upstreams.items()]
     return {
         "namespace": "conformance",
         "name": "conformance",

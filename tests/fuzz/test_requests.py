@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.fuzz import hostile
 from tests.fuzz.run import run
 
 pytestmark = pytest.mark.integration
@@ -13,3 +14,9 @@ async def test_no_malformed_request_is_an_error_of_the_server_or_leaves_a_trace_
     assert not outcome.report.unexpected
     assert outcome.report.requests >= 2500
     assert outcome.report.valid
+
+
+async def test_whatever_a_server_answers_its_callers_get_a_sentence_and_the_other_servers_answers_stay_theirs() -> None:
+    report = await hostile.run(5, 1500)
+    assert not report.unexpected
+    assert report.valid

@@ -13,6 +13,7 @@ from mcp_optimizer_api.names import MCP_PATH
 
 from .admission import Admission
 from .asgi import App, Message, Receive, Scope, Send
+from .depth import nested_deeper
 from .flow import paced, read_body
 from .rejection import ClientLeft, Rejected, refuse
 from .routes import ROUTE, NoRoute, route, server_of
@@ -24,8 +25,6 @@ Fast = Callable[[Scope, dict[bytes, bytes], bytes, Receive, Send], Awaitable[boo
 """Answers a request whose headers and body were read, or leaves it alone and returns False."""
 MAX_DEPTH: Final = 64
 CLUSTER_SUFFIXES: Final = (".svc", ".svc.cluster.local")
-_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class Gate:
@@ -132,18 +131,8 @@ def _is_ours(host: str) -> bool:
 
 def check_depth(body: bytes) -> None:
     """Refuse JSON nested deeper than MAX_DEPTH: every later stage may then recurse."""
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return
-    outside_strings = body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
-    brackets = b"".join(outside_strings).translate(_ONE_KIND, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        shorter = brackets.replace(b"[]", b"")
-        if not shorter:
-            return
-        if len(shorter) == len(brackets):
-            break
-        brackets = shorter
-    raise Rejected(400, "too_deep", f"JSON may be nested {MAX_DEPTH} levels deep")
+    if nested_deeper(body, MAX_DEPTH):
+        raise Rejected(400, "too_deep", f"JSON may be nested {MAX_DEPTH} levels deep")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

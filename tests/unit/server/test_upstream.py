@@ -15,7 +15,7 @@ from mcp_optimizer.snapshot import Snapshot
 from mcp_optimizer.spelling import Spellings
 from mcp_optimizer.upstream import catalogue
 from mcp_optimizer.upstream.upstream import Upstream
-from mcp_optimizer.upstream.wire import MAX_VALUES, Reply, ReplyTooLarge, Wire, parse_reply
+from mcp_optimizer.upstream.wire import MAX_VALUES, NotMcp, Reply, ReplyTooLarge, Wire, parse_reply
 from mcp_optimizer_api.config import UpstreamConfig
 
 Answer = Callable[[dict[str, Any]], Reply]
@@ -211,3 +211,12 @@ async def test_a_name_that_is_no_text_is_the_callers_mistake_and_not_held_agains
     assert raised.value.code == 400
     assert not isinstance(raised.value, ServerFault)
     assert "tools/call" not in wire.asked
+
+
+@pytest.mark.parametrize("opened", [b"[", b'{"a":'])
+def test_a_reply_that_is_nested_too_deep_for_encoders_is_refused(opened: bytes) -> None:
+    closed = b"]" if opened == b"[" else b"}"
+    assert parse_reply(opened * 100 + b"1" + closed * 100)
+    with pytest.raises(NotMcp, match="nested"):
+        parse_reply(opened * 200 + b"1" + closed * 200)
+    assert parse_reply(json.dumps({"content": [{"text": "[" * 500}] * 500}).encode())

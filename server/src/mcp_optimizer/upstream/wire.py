@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from mcp_optimizer.depth import nested_deeper
 from mcp_optimizer.memory import FREE_BYTES, Growing, current, holding, weight
 from mcp_optimizer.ration import Ration
 
@@ -25,6 +26,8 @@ Response = aiohttp.ClientResponse | PlainResponse
 MAX_REPLY = 16 * 1024 * 1024
 MAX_VALUES = 500_000
 """Of JSON in one reply: `[],` are three bytes on the wire and seventy in memory, and all servers share one process."""
+MAX_DEPTH = 128
+"""Of one reply. Encoders of the standard library and of others recurse, and stop at a few hundred levels."""
 UNCOUNTED_BYTES = 256 * 1024
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 MAX_TEXT = 200
@@ -209,11 +212,13 @@ def _encode(body: dict[str, Any]) -> bytes:
 
 
 def parse_reply(body: bytes) -> Any:
-    """The JSON in `body`; ReplyTooLarge when it would be a multiple of its size in memory."""
+    """The JSON in `body`; ReplyTooLarge when it would be a multiple of its size in memory, NotMcp when taking it apart could recurse."""
     if len(body) > UNCOUNTED_BYTES:
         bare = _STRING.sub(b"", body)
         if sum(bare.count(sign) for sign in (b",", b"[", b"{")) > MAX_VALUES:
             raise ReplyTooLarge
+    if nested_deeper(body, MAX_DEPTH):
+        raise NotMcp(f"sent JSON that is nested deeper than {MAX_DEPTH} levels, or that is broken")
     return orjson.loads(body)
 
 
