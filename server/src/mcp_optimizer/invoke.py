@@ -16,6 +16,7 @@ from .rounds import Rounds
 from .seal import Sealer
 from .snapshot import Snapshot, Tool
 from .telemetry import Telemetry
+from .tools.route import ID_TO_TOOL
 from .tools.signature import signature
 from .tracing import Span, child
 from .upstream.upstream import Upstream
@@ -74,8 +75,12 @@ class Invoker:
             self._telemetry.stages.policy.note(time.perf_counter() - started)
             if span is not None:
                 span.end(outcome)
+        if tool.id != tool_id:
+            # A job's code spelt it another way; clients' calls come with the exact identifier.
+            meant = self.snapshot().spellings.meant(tool_id)
+            self._telemetry.fallback(*ID_TO_TOOL[meant[1] if meant is not None else "separators"])
         if self._on_call is not None:
-            self._on_call(self.snapshot(), tool_id)
+            self._on_call(self.snapshot(), tool.id)
         headers = _mirrored(tool, arguments) if tool.header_map else None
         params = {"name": tool.name, "arguments": arguments}
         return await self.ask(tool.upstream, "tools/call", tool.name, params, headers, context, repeatable=tool.repeatable)

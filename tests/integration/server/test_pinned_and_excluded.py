@@ -104,7 +104,11 @@ async def counted(server: Running) -> dict[tuple[str, str, str], float]:
 async def test_what_can_mean_only_one_thing_is_taken_for_it_and_counted(start: Start, tmp_path: Path) -> None:
     modern, other = await start(Modern()), await start(Modern(TOOLS[:2]))
     write_config(tmp_path / "config.json", {"it": modern.url, "other": other.url})
-    async with serving(tmp_path / "config.json") as server:
+
+    async def body(job: JobRequest, on_call: OnCall, progress: OnOutput | None) -> JobOutcome:
+        return JobOutcome(ok=True, value=(await on_call("it.Weather", {"city": "code"})).value)
+
+    async with serving(tmp_path / "config.json", lane=FunctionLane(body)) as server:
         await server.tools_ready(len(TOOLS) + 2)
         async with Client(server.url) as client:
 
@@ -121,19 +125,20 @@ async def test_what_can_mean_only_one_thing_is_taken_for_it_and_counted(start: S
             assert text(hits).startswith("it.weather(")
             batch = await client.call_tool("execute_batch", {"calls": [{"tool": "it-weather", "id": "x", "city": "in a batch"}]})
             assert json.loads(text(batch))["results"][0]["result"]["city"] == "in a batch"
+            assert json.loads(text(await client.call_tool("execute_code", {"code": "1"})))["result"]["city"] == "code"
             too_deep = '{"city":' + "[" * 200 + "]" * 200 + "}"
             assert json.loads(text(await client.call_tool("execute", {"tool": "it.weather", "arguments": too_deep})))["code"] == 400
             for ambiguous in ("echo", "create_issue", ""):
                 assert json.loads(text(await client.call_tool("execute", {"tool": ambiguous})))["code"] == 404
         assert await counted(server) == {
             ("direct", "execute", "tool_id"): 2,
-            ("unknown_id", "tool", "separators"): 5,
+            ("unknown_id", "tool", "separators"): 6,
             ("unknown_id", "tool", "bare_name"): 1,
             ("arguments", "object", "flat"): 2,
             ("arguments", "object", "json_text"): 1,
             ("execute", "meta_tool", "meta_tool_id"): 1,
         }
-    assert len(modern.calls) == 9 and other.calls == []
+    assert len(modern.calls) == 10 and other.calls == []
 
 
 async def test_direct_mode_takes_names_as_they_are(start: Start, tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def test_a_query_is_an_action_and_a_thing() -> None:
     assert Step("ledger-1", {"name": "get_ledger"}).queries == ["get ledger", "get ledger ledger-1", "ledger-1.get_ledger"]
 
 
-@pytest.mark.parametrize("body", [b'{"result":{"tools":[]}}', b': ping\r\n\r\ndata: {"method":"x"}\r\n\r\ndata: {"result":{"tools":[]}}\r\n\r\n'])
+@pytest.mark.parametrize(
+    "body", [b'{"result":{"tools":[]}}', b': ping\r\n\r\ndata: {"method":"x"}\r\n\r\ndata: {"result":{"tools":[]}}\r\n\r\n']
+)
 def test_a_reply_is_read_in_both_forms_and_counted_whole(body: bytes) -> None:
     exchange = Exchange("tools/list", 10, bytearray(body))
     assert exchange.result == {"tools": []} and exchange.received == len(body)
