@@ -113,6 +113,8 @@ class ServerConfig(Document):
     mode: Literal["hybrid", "code_execution", "mcp_only"] = "hybrid"
     search_limit: int = 8
     search_synonyms: list[list[str]] = Field(default=[])
+    allowed_origins: list[str] = Field(default=[])
+    """Of web pages that may speak to the endpoint, besides its own."""
     tools: ToolsConfig = ToolsConfig()
     batch: BatchConfig = BatchConfig()
     search_embedding: EmbeddingConfig | None = None

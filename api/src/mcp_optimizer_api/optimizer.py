@@ -152,6 +152,18 @@ class Sandbox(Resource):
     )
 
 
+WebOrigin = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$",
+        max_length=256,
+        json_schema_extra={
+            PATTERN_MESSAGE: "must be the origin of a web page, in small letters and without a path: write for example https://app.example.com"
+        },
+    ),
+]
+
+
 class MCPOptimizerSpec(Resource):
     """What is wanted."""
 
@@ -169,6 +181,11 @@ class MCPOptimizerSpec(Resource):
     batch: Batch = Field(default=Batch(), description="Bounds of execute_batch.")
     sandbox: Sandbox = Field(default=Sandbox(), description="Where execute_code runs.")
     limits: Limits = Field(default=Limits(), description="What clients may ask of one server replica at once.")
+    allowed_origins: list[WebOrigin] = Field(
+        default=[],
+        max_length=50,
+        description="Origins of web pages whose scripts may speak to the endpoint, such as https://app.example.com. Programs that are no browsers need none.",
+    )
     resources: Resources | None = Field(
         default=None, description="Of the server container. Default: 100m CPU and 128Mi requested, 512Mi limit."
     )

@@ -3,11 +3,9 @@
 It also counts the requests in flight and tells clients to move on while the process drains.
 """
 
-import ipaddress
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 from mcp_optimizer_api.names import MCP_PATH
 
@@ -15,6 +13,7 @@ from .admission import Admission
 from .asgi import App, Message, Receive, Scope, Send
 from .depth import nested_deeper
 from .flow import paced, read_body
+from .origins import answer_preflight, check_origin, granting, is_preflight
 from .rejection import ClientLeft, Rejected, refuse
 from .routes import ROUTE, NoRoute, route, server_of
 from .snapshot import Snapshot
@@ -24,7 +23,6 @@ from .telemetry import Telemetry
 Fast = Callable[[Scope, dict[bytes, bytes], bytes, Receive, Send], Awaitable[bool]]
 """Answers a request whose headers and body were read, or leaves it alone and returns False."""
 MAX_DEPTH: Final = 64
-CLUSTER_SUFFIXES: Final = (".svc", ".svc.cluster.local")
 
 
 class Gate:
@@ -59,8 +57,13 @@ class Gate:
                 send = _closing(send)
             try:
                 headers = dict(scope["headers"])
+                if b"origin" in headers:
+                    granted = check_origin(headers, self._allowed_origins())
+                    if is_preflight(scope, headers, granted):
+                        await answer_preflight(send, headers, granted)
+                        return
+                    send = granting(send, granted)
                 self._check_route(scope)
-                check_origin(headers)
                 body = await read_body(headers, receive, admission.limits.max_request_bytes, ticket)
                 check_depth(body)
                 await admission.enter(ticket, scope, receive)
@@ -77,6 +80,10 @@ class Gate:
         finally:
             self.in_flight -= 1
             ticket.leave()
+
+    def _allowed_origins(self) -> frozenset[bytes]:
+        snapshot = self._snapshot()
+        return snapshot.allowed_origins if snapshot is not None else frozenset()
 
     def _check_route(self, scope: Scope) -> None:
         if scope["path"] != MCP_PATH:
@@ -96,37 +103,6 @@ class Gate:
             return False
         snapshot = self._snapshot()
         return snapshot is not None and snapshot.config.mode == "mcp_only"
-
-
-def check_origin(headers: dict[bytes, bytes]) -> None:
-    """Refuse browsers that speak for another site. A request without Origin is no browser's and passes.
-
-    Equality with Host is not enough: a name an attacker rebinds to our address is its own host. So the host must also be one that
-    nobody outside can own: an address, localhost, a bare name or a Service of the cluster.
-    """
-    origin = headers.get(b"origin")
-    if origin is None:
-        return
-    try:
-        host = urlsplit(f"//{headers.get(b'host', b'').decode('latin-1')}")
-        same = urlsplit(origin.decode("latin-1")).netloc == host.netloc
-        ours = _is_ours(host.hostname or "")
-    except ValueError:
-        same = ours = False
-    if not (same and ours):
-        raise Rejected(403, "origin", "requests from web pages of other sites are refused")
-
-
-def _is_ours(host: str) -> bool:
-    if "." not in host and ":" not in host:
-        return bool(host)
-    if host.endswith(CLUSTER_SUFFIXES):
-        return True
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def check_depth(body: bytes) -> None:

@@ -10,6 +10,7 @@ from mcp.shared.inbound import x_mcp_header_map
 
 from mcp_optimizer_api.config import ServerConfig
 
+from .origins import origin_set
 from .search import Index, NearestNames, term_weights
 from .selection import hidden_by, unknown_pins
 from .spelling import Spellings
@@ -76,6 +77,11 @@ class Snapshot:
     """Tools that are listed beside the meta-tools, by identifier, in the order of the configuration."""
     unknown_pins: tuple[str, ...]
     """Pinned identifiers that lead to no tool."""
+
+    @cached_property
+    def allowed_origins(self) -> frozenset[bytes]:
+        """Web pages of other sites that may speak to the endpoint."""
+        return origin_set(self.config.allowed_origins)
 
     @cached_property
     def offers(self) -> Mapping[str, tuple[Upstream, Offer]]:

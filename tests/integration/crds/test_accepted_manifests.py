@@ -31,6 +31,8 @@ OPTIMIZERS: dict[str, Spec | None] = {
         }
     },
     "every mode": {"mode": "code_execution"},
+    "web pages that may speak to the endpoint": {"allowedOrigins": ["https://app.example.com", "http://localhost:6274"]},
+    "as many pages as there may be": {"allowedOrigins": [f"https://{'a' * 200}{n}.example.com:65535" for n in range(50)]},
     "pinned and excluded tools": {
         "tools": {
             "pinned": ["github.create_issue", "a.B/c-d.e"],

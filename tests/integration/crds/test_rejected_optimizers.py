@@ -59,6 +59,13 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "spec.networkPolicy.metricsFrom[0].ipBlock",
         "unknown field",
     ),
+    "any web page": ({"allowedOrigins": ["*"]}, "spec.allowedOrigins[0]", "must be the origin of a web page"),
+    "a web page with its path": (
+        {"allowedOrigins": ["https://app.example.com/chat"]},
+        "spec.allowedOrigins[0]",
+        "write for example https://app.example.com",
+    ),
+    "51 web pages": ({"allowedOrigins": [f"https://a{n}" for n in range(51)]}, "spec.allowedOrigins", "must have at most 50 items"),
     "a pinned pattern": ({"tools": {"pinned": ["github.*"]}}, "spec.tools.pinned[0]", "must name one tool as server.tool"),
     "a pinned tool without its server": (
         {"tools": {"pinned": ["create_issue"]}},

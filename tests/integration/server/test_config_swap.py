@@ -1,8 +1,10 @@
 """A new configuration takes effect at once, loses no request, and leaves alone what did not change."""
 
 import asyncio
+import json
 from pathlib import Path
 
+import aiohttp
 import pytest
 from mcp import Client
 from prometheus_client import generate_latest
@@ -13,6 +15,32 @@ from tests.integration.server.upstreams import TOOLS, Legacy, Modern
 
 REJECTED_ONCE = b'mcp_optimizer_config_documents_total{result="rejected"} 1.0'
 pytestmark = pytest.mark.integration
+
+
+async def test_a_web_page_may_speak_once_the_configuration_names_it(start: Start, tmp_path: Path) -> None:
+    upstream, config = await start(Modern()), tmp_path / "config.json"
+    write_config(config, {"it": upstream.url})
+    page = {"Origin": "https://app.example.com", "Host": "mcp.example.com"}
+    asked = {**page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "mcp-method, content-type"}
+    headers = {**page, "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    async with serving(config) as server, aiohttp.ClientSession() as browser:
+        await server.tools_ready(len(TOOLS))
+        async with browser.options(server.url, headers=asked) as refused, browser.post(server.url, json=call, headers=headers) as also:
+            assert (refused.status, also.status) == (403, 403)
+        document = json.loads(config.read_text())
+        config.write_text(json.dumps({**document, "allowedOrigins": ["https://app.example.com"]}))
+        snapshot = lambda: server.process.federation.snapshot  # noqa: E731 -- read again at each look
+        await eventually(lambda: bool(snapshot() and snapshot().allowed_origins))  # type: ignore[union-attr]
+        async with browser.options(server.url, headers=asked) as preflight:
+            assert preflight.status == 204
+            assert preflight.headers["Access-Control-Allow-Headers"] == "mcp-method, content-type"
+        async with browser.post(server.url, json=call, headers=headers) as answer:
+            assert answer.status == 200
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+            assert "discover" in await answer.text()
+        async with browser.post(server.url, json=call, headers={**headers, "Origin": "https://evil.example"}) as other:
+            assert other.status == 403
 
 
 async def test_swaps_under_load_lose_no_request_and_keep_the_session_of_an_unchanged_server(start: Start, tmp_path: Path) -> None:

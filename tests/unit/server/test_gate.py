@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mcp_optimizer.admission import Admission
-from mcp_optimizer.gate import MAX_DEPTH, Gate, check_depth, check_origin
+from mcp_optimizer.gate import MAX_DEPTH, Gate, check_depth
+from mcp_optimizer.origins import check_origin, origin_set
 from mcp_optimizer.ration import Ration
 from mcp_optimizer.rejection import Rejected
 from mcp_optimizer.telemetry import Telemetry
@@ -48,6 +49,21 @@ def test_other_sites_and_rebound_names_are_refused(origin: str, host: str) -> No
     with pytest.raises(Rejected) as rejection:
         check_origin({b"host": host.encode(), b"origin": origin.encode()})
     assert rejection.value.status == 403
+
+
+@pytest.mark.parametrize("origin", ["https://app.example.com", "https://APP.example.com", "http://localhost:6274"])
+def test_a_listed_page_passes_whatever_the_host_and_may_read_the_answer(origin: str) -> None:
+    allowed = origin_set(["https://app.example.com:443", "http://localhost:6274"])
+    granted = dict(check_origin({b"host": b"mcp.example.com", b"origin": origin.encode()}, allowed))
+    assert granted[b"access-control-allow-origin"] == origin.encode() and granted[b"vary"] == b"origin"
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://app.example.com", "https://app.example.com:8443", "https://app.example.com.evil.example", "null"]
+)
+def test_a_page_that_only_resembles_a_listed_one_is_refused(origin: str) -> None:
+    with pytest.raises(Rejected, match=r"spec\.allowedOrigins"):
+        check_origin({b"host": b"mcp.example.com", b"origin": origin.encode()}, origin_set(["https://app.example.com"]))
 
 
 def nested(depth: int) -> bytes:

@@ -64,6 +64,7 @@ def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[Upst
         name=owner.name,
         uid=owner.uid,
         mode=spec.mode,
+        allowed_origins=spec.allowed_origins,
         search_limit=spec.search.limit,
         search_synonyms=spec.search.synonyms,
         tools=ToolsConfig(pinned=spec.tools.pinned, exclude=spec.tools.exclude, max_result_bytes=spec.tools.max_result_bytes),

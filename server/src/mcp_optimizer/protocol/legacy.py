@@ -8,7 +8,6 @@ import asyncio
 import secrets
 from typing import Any, Final
 
-import anyio
 import orjson
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
@@ -74,13 +73,17 @@ class LegacyClients:
             ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
-        with anyio.CancelScope() as cancel:
-            key = self._running.enter(headers, number, cancel.cancel)
-            try:
+        until = asyncio.timeout(None)
+        key = self._running.enter(headers, number, lambda: until.reschedule(0.0))
+        try:
+            async with until:
                 await self._app(scope, receive, watched)
-            finally:
-                self._running.leave(key)
-        if cancel.cancelled_caught and not ended:
+        except TimeoutError:
+            if not until.expired():
+                raise
+        finally:
+            self._running.leave(key)
+        if until.expired() and not ended:
             # A cancelled request has no answer; its response still has to end.
             if started:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
