@@ -24,7 +24,7 @@ SLOW_SECONDS: Final = 30
 """Starting for longer than this deserves a word."""
 OVERRUN_SECONDS: Final = 30
 """The agent ends its job at the deadline; a Pod still busy this much later has lost its agent."""
-ENDING_SECONDS: Final = 2
+ENDING_SECONDS: Final = 3
 """Between the announced end of a job and the kubelet's word that its Pod has ended. The API server removes an ended Pod with the one request;
 deleted before, the Pod costs a status and another request of the kubelet besides."""
 LEAD_SECONDS: Final = 30

@@ -172,7 +172,8 @@ def _container(template: PoolTemplate, pod_name: str) -> Manifest:
             "httpGet": {"path": "/readyz", "port": JOB_HEALTH_PORT},
             "periodSeconds": 1,
             "timeoutSeconds": 1,
-            "failureThreshold": 1,
+            # With 1, the end of every short job would cost two statuses: not ready any more, and then completed.
+            "failureThreshold": 2,
         },
         "resources": {
             "requests": {"cpu": smaller(REQUEST_CPU, limits.cpu), "memory": smaller(REQUEST_MEMORY, limits.memory)},
