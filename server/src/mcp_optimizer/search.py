@@ -25,6 +25,8 @@ CLAUSES = re.compile(r"[.,;:?!\n]+(?:\s|$)|\b(?:and|then)\b", re.IGNORECASE)
 MAX_CLAUSES = 8
 CLAUSE_DEPTH = 5
 RANK_DAMPING = 3
+EXPANDED_PAIRS = 100_000
+"""Tools of expanded words that are kept, about 10 MB: a word in a catalogue of 500 tools has some sixty."""
 REMEMBERED = 512
 REMEMBERED_LENGTH = 200
 """Characters: longer queries are hardly asked twice in the same words."""
@@ -88,6 +90,7 @@ class Index(Generic[T]):
             postings[term] = [(number, idf * weight) for number, weight in found]
         self._postings = postings
         self._expanded: dict[Phrase, Sequence[tuple[int, float]]] = {}
+        self._pairs = 0
         self._recent: dict[tuple[str, int], list[Hit[T]]] = {}
 
     def search(self, query: str, limit: int, allow: Callable[[T], bool] | None = None, also: Sequence[str] = ()) -> list[Hit[T]]:
@@ -124,12 +127,21 @@ class Index(Generic[T]):
         return {tool.id: number for number, tool in enumerate(self._tools)}
 
     def _ranked(self, query: Sequence[str], depth: int, allow: Callable[[T], bool] | None) -> list[tuple[int, float]]:
-        scores: dict[int, float] = {}
-        for phrase in self._phrases(query):
-            for number, weight in self._found(phrase):
-                scores[number] = scores.get(number, 0.0) + weight
-        found = scores.items() if allow is None else [pair for pair in scores.items() if allow(self._tools[pair[0]])]
-        return heapq.nsmallest(depth, found, key=lambda pair: (-pair[1], pair[0]))
+        # The longest first, because a copy is faster than a loop; then always in the same order, because sums of floats depend on it.
+        found = sorted(((phrase, self._found(phrase)) for phrase in self._phrases(query)), key=lambda pair: (-len(pair[1]), pair[0]))
+        scores: dict[int, float] = dict(found[0][1]) if found else {}
+        known = scores.get
+        for _, postings in found[1:]:
+            for number, weight in postings:
+                scores[number] = known(number, 0.0) + weight
+        if allow is not None:
+            scores = {number: score for number, score in scores.items() if allow(self._tools[number])}
+        best = list(scores.items())
+        if len(best) > depth:
+            least = heapq.nlargest(depth, scores.values())[-1]
+            best = [pair for pair in best if pair[1] >= least]
+        best.sort(key=lambda pair: (-pair[1], pair[0]))
+        return best[:depth]
 
     def _phrases(self, query: Sequence[str]) -> set[Phrase]:
         """Each term, and each run of terms that has synonyms."""
@@ -151,7 +163,12 @@ class Index(Generic[T]):
             for other in related:
                 for number, weight in self._having(other):
                     scores[number] = max(scores.get(number, 0.0), factor * weight)
-            known = self._expanded[phrase] = tuple(scores.items())
+            known = tuple(scores.items())
+            self._pairs += len(known)
+            if self._pairs > EXPANDED_PAIRS:
+                self._expanded.clear()
+                self._pairs = len(known)
+            self._expanded[phrase] = known
         return known
 
     def _having(self, phrase: Phrase) -> Iterable[tuple[int, float]]:

@@ -1,6 +1,10 @@
 """Finding tools by words, and identifiers by their looks."""
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -169,3 +173,34 @@ def test_the_queries_that_are_remembered_are_bounded() -> None:
 def test_two_rankings_meet_by_rank_and_not_by_score() -> None:
     assert [number for number, _ in fuse([[(1, 900.0), (2, 1.0)], [(2, 0.9), (3, 0.8)]])] == [2, 1, 3]
     assert fuse([[], []]) == []
+
+
+def test_what_is_kept_of_expanded_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "EXPANDED_PAIRS", 5)
+    index = Index(TOOLS)
+    for query in ("bug", "appointment", "rain", "town", "remote", "bug"):
+        assert [hit.tool.id for hit in index.search(query, 3)] == ids(query)
+    assert sum(map(len, index._expanded.values())) <= 5
+
+
+def test_the_order_does_not_depend_on_how_this_process_hashes_words() -> None:
+    tools = [Entry("s", f"t{number}", " ".join(f"word{other}" for other in range(number % 7, 40))) for number in range(60)]
+    query = " ".join(f"word{number}" for number in range(40))
+    program = (
+        "import json, sys; from tests.unit.server.test_search import Entry, Index\n"
+        "tools = [Entry('s', name, text) for name, text in json.loads(sys.argv[1])]\n"
+        "print([(hit.tool.id, hit.score) for hit in Index(tools).search(sys.argv[2], 20)])"
+    )
+    given = json.dumps([(tool.name, tool.description) for tool in tools])
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program, given, query],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[3],
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(outputs) == 1
