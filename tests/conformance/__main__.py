@@ -46,7 +46,8 @@ def main() -> int:
             for text in judged.wrong:
                 print(f"  WRONG {text}")
     wrong = [text for judged in figures.values() for text in judged.wrong]
-    print("conformance", *(score(label, [figures[key] for key in keys if key in figures]) for label, keys in KEYS.items()))
+    shown = {label: [figures[key] for key in keys if key in figures] for label, keys in KEYS.items()}
+    print("conformance", *(score(label, judged) for label, judged in shown.items() if judged))
     return 1 if wrong else 0
 
 

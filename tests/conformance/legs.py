@@ -43,12 +43,12 @@ def alone() -> Iterator[str]:
         yield f"http://localhost:{port}/mcp"
 
 
-def through(mode: str, route: str, **environ: str) -> Where:
+def through(mode: str, route: str, era: str = "", **environ: str) -> Where:
     """Our server in front of the fixture."""
 
     @contextmanager
     def url() -> Iterator[str]:
-        with fixture() as port, gateway({UPSTREAM: f"http://127.0.0.1:{port}/mcp"}, mode=mode, **environ) as server:
+        with fixture(FIXTURE_ERA=era) as port, gateway({UPSTREAM: f"http://127.0.0.1:{port}/mcp"}, mode=mode, **environ) as server:
             yield server.url(route)
 
     return url
@@ -61,6 +61,7 @@ LEGS = {
         Leg("baseline", alone, ALL),
         Leg("direct", through("mcp_only", UPSTREAM), ALL),
         Leg("direct-sdk", through("mcp_only", UPSTREAM, MCP_FAST_PATH="0"), ALL),
+        Leg("old-upstream", through("mcp_only", UPSTREAM, era="legacy"), ALL),
         Leg("hybrid", through("hybrid", ""), {MODERN: OPTIMIZER_MODERN, LEGACY: OPTIMIZER_LEGACY}),
         Leg("hybrid-sdk", through("hybrid", "", MCP_FAST_PATH="0"), {MODERN: OPTIMIZER_MODERN, LEGACY: OPTIMIZER_LEGACY}),
     )
