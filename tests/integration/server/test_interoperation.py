@@ -96,5 +96,8 @@ async def test_discover_shows_servers_hits_and_schemas(start: Start, tmp_path: P
             ]
             assert (await discover(query="zeppelin")).startswith("No tool matches.")
             assert '"code":404' in await discover(ids=["it.wether"])
+            good, bad = (await discover(ids=["it.weather", "it.wether"])).splitlines()
+            assert good.startswith('{"id":"it.weather"') and bad.startswith('{"code":404,"message":"no tool \'it.wether\'')
+            assert (await discover(ids=["it.weather", "a.b", "a.c", "a.d", "a.e"])).startswith('{"code":404')
             assert '"code":400' in await discover(query="x", limit=0)
             assert '"code":400' in await discover(query=7)

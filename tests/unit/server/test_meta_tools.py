@@ -19,6 +19,7 @@ from mcp_optimizer.tools.cut import Cutter, fair_share
 from mcp_optimizer.tools.manifest import strategy
 from mcp_optimizer.tools.references import MAX_INSERTED, Inserter, referenced
 from mcp_optimizer.tools.route import FALLBACKS
+from mcp_optimizer.tools.schema import slim
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "meta-tools.md"
 RESULTS = {"a": {"id": 7, "items": [{"x": None}, {"x": [1.5, True]}], "name": "Ulm"}, "b": "plain", "0": [1, 2]}
@@ -234,3 +235,28 @@ def test_room_is_shared_so_that_small_results_stay_whole(sizes: list[int], limit
 @pytest.mark.parametrize(("cost", "advice"), [(999, "load_all"), (1000, "progressive"), (4999, "progressive"), (5000, "confirm_required")])
 def test_the_strategy_follows_from_the_cost(cost: int, advice: str) -> None:
     assert strategy(cost).startswith(advice)
+
+
+def test_a_slim_schema_means_the_same_and_keeps_a_property_called_title() -> None:
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "create_issueArguments",
+        "type": "object",
+        "properties": {
+            "title": {"title": "Title", "type": "string", "examples": [{"title": "x"}], "default": None},
+            "labels": {"anyOf": [{"title": "L", "type": "string"}, {"type": "null"}], "default": {"title": "kept"}, "enum": [{"title": 1}]},
+        },
+        "$defs": {"title": {"title": "T", "const": {"title": "kept"}}},
+        "required": ["title"],
+    }
+    assert slim(schema) == {
+        "type": "object",
+        "properties": {
+            "title": {"type": "string", "examples": [{"title": "x"}]},
+            "labels": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": {"title": "kept"}, "enum": [{"title": 1}]},
+        },
+        "$defs": {"title": {"const": {"title": "kept"}}},
+        "required": ["title"],
+    }
+    assert schema["title"] == "create_issueArguments", "the definition itself must not change"
+    assert [slim(odd) for odd in (True, None, [], {"title": 7, "properties": "x"})] == [True, None, [], {"title": 7, "properties": "x"}]

@@ -14,6 +14,7 @@ from mcp_optimizer.snapshot import Snapshot, Tool
 
 from .cut import bad_cursor
 from .manifest import manifest
+from .schema import slim
 from .signature import MAX_SIGNATURE, TERSE_SIGNATURE, signature, summary
 
 MAX_LIMIT: Final = 50
@@ -23,6 +24,8 @@ MAX_HITS: Final = 200
 """That one query leads to, page after page: whoever has read so many asks the wrong question."""
 FULL_HITS: Final = 3
 """Hits with all their parameters unless `detail` says otherwise: the tool that is called is one of them most of the time."""
+MAX_UNKNOWN: Final = 4
+"""Wrong ids that spoil the whole answer; fewer are told among the others."""
 LISTED: Final = 50
 """Tools of a server on one page."""
 DETAILS: Final = ("names", "brief", "schema")
@@ -64,11 +67,18 @@ def _named(snapshot: Snapshot, ids: Any, detail: str | None, cursor: str | None,
     if cursor is not None and not any(cursor.startswith(f"{item}.") for item in ids):
         raise bad_cursor()
     shown: list[str] = []
-    for item in dict.fromkeys(ids):
+    unknown, wanted = 0, list(dict.fromkeys(ids))
+    for item in wanted:
         if item in snapshot.by_server:
             shown += _listing(snapshot.by_server[item], item, detail, cursor, limit)
-        else:
+            continue
+        try:
             shown.append(_shown(resolve(snapshot, item), detail or "schema"))
+        except CallFailure as failure:
+            unknown += 1
+            if unknown in (len(wanted), MAX_UNKNOWN):
+                raise
+            shown.append(compact(failure.envelope()))
     return "\n".join(shown)
 
 
@@ -131,5 +141,5 @@ def _shown(tool: Tool, detail: str) -> str:
         return signature(tool.definition, tool.id, MAX_SIGNATURE if detail == "brief" else TERSE_SIGNATURE) + (
             f": {purpose}" if purpose else ""
         )
-    shown = {"id": tool.id, "description": tool.definition.get("description"), "inputSchema": tool.definition["inputSchema"]}
+    shown = {"id": tool.id, "description": tool.definition.get("description"), "inputSchema": slim(tool.definition["inputSchema"])}
     return compact({key: value for key, value in shown.items() if value is not None})

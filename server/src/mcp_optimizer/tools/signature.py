@@ -10,6 +10,7 @@ TERSE_SIGNATURE = 100
 """Of a hit that is less likely to be the one."""
 MAX_SUMMARY = 100
 MAX_CHOICES = 6
+MAX_ALTERNATIVES = 40
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "object": "dict", "array": "list", "null": "null"}
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z]|\s*$)")
 
@@ -56,7 +57,19 @@ def _kind(schema: Any) -> str:
         items = schema.get("items")
         inner = _kind(items) if isinstance(items, dict) else "any"
         return "list" if inner == "any" or len(inner) > 20 else f"{inner}[]"
-    return _scalar(kind)
+    return _alternatives(schema) if kind is None else _scalar(kind)
+
+
+def _alternatives(schema: dict[str, Any]) -> str:
+    """Generated schemas say `anyOf` string or null for what is simply optional."""
+    for keyword in ("anyOf", "oneOf"):
+        options = schema.get(keyword)
+        if isinstance(options, list) and 0 < len(options) <= MAX_CHOICES:
+            kinds = dict.fromkeys(_kind(option) for option in options if option != {"type": "null"})
+            text = "|".join(kinds)
+            if "any" not in kinds and 0 < len(text) <= MAX_ALTERNATIVES:
+                return text
+    return "any"
 
 
 def _scalar(kind: Any) -> str:
