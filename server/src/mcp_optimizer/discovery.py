@@ -10,7 +10,7 @@ from .quality import POSITIONS, Quality
 from .search import Index
 from .snapshot import Snapshot, Tool
 
-DEPTH = 64
+DEPTH = 32
 """Ranks by meaning that are fused with those by words."""
 KINDS = ("query", "definitions")
 OUTCOMES = ("ok", "timeout", "error", "invalid", "skipped")

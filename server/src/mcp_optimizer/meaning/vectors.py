@@ -6,7 +6,7 @@ A numeric library would cost every replica 25 MB. Comparing signs is one XOR and
 import heapq
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import mul
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,9 +19,17 @@ else:
     Vector = array
 
 
+def _sum_of_products(left: Iterable[float], right: Iterable[float]) -> float:
+    return float(sum(map(mul, left, right)))
+
+
+_product: Callable[[Iterable[float], Iterable[float]], float] = getattr(math, "sumprod", _sum_of_products)
+"""From Python 3.12 on in C, several times as fast."""
+
+
 def unit(values: Sequence[float]) -> Vector:
     """The vector at length 1; raises `ValueError` for one that has no direction."""
-    length = math.sqrt(sum(map(mul, values, values)))
+    length = math.sqrt(_product(values, values))
     if not math.isfinite(length) or length == 0:
         raise ValueError("a vector without direction")
     return array("f", (value / length for value in values))
@@ -37,7 +45,7 @@ class VectorIndex:
         # Embeddings of one catalogue lie in one corner of the space: only seen from their middle do their signs differ.
         self._middle = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
         self._rows = [array("f", (value - middle for value, middle in zip(row, self._middle, strict=True))) for row in rows]
-        self._lengths = [math.sqrt(sum(map(mul, row, row))) or 1.0 for row in self._rows]
+        self._lengths = [math.sqrt(_product(row, row)) or 1.0 for row in self._rows]
         self._signs = [_signs(row) for row in self._rows]
 
     def __len__(self) -> int:
@@ -51,7 +59,7 @@ class VectorIndex:
         signs = _signs(seen)
         numbers = range(len(self._ids)) if allow is None else [number for number, tool in enumerate(self._ids) if allow(tool)]
         near = heapq.nsmallest(max(SHORTLIST, limit * 2), numbers, key=lambda number: (self._signs[number] ^ signs).bit_count())
-        exact = [(-sum(map(mul, self._rows[number], seen)) / self._lengths[number], number) for number in near]
+        exact = [(-_product(self._rows[number], seen) / self._lengths[number], number) for number in near]
         return [self._ids[number] for _, number in heapq.nsmallest(limit, exact)]
 
 
