@@ -162,12 +162,12 @@ class Endpoint:
             wanted = plan(self._invoker, path.arguments)
             self._count(wanted.fallbacks)
             return await Batch(self._invoker, wanted, context, cutter).run()
-        return cutter.cut(await self._run_code(path.arguments, progress))
+        return cutter.cut(await self._run_code(path.arguments, context, progress))
 
-    async def _run_code(self, arguments: dict[str, Any], progress: OnOutput | None) -> Result:
+    async def _run_code(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         started = time.perf_counter()
         try:
-            return await execute_code(self._lane, self._invoker, arguments, progress=progress)
+            return await execute_code(self._lane, self._invoker, arguments, context, progress=progress)
         finally:
             self._telemetry.stages.sandbox.note(time.perf_counter() - started)
 

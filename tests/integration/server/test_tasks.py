@@ -186,6 +186,18 @@ async def test_a_task_that_does_not_end_in_time_fails_with_the_reason(tmp_path: 
         assert "shut down: run the call again" in task["error"]["message"]
 
 
+async def test_a_large_result_that_comes_after_the_request_is_gone_is_taken_in(start: Start, tmp_path: Path) -> None:
+    slow = await start(Modern())
+    slow.delay = 0.9
+    write_config(tmp_path / "config.json", {"it": slow.url}, mode="mcp_only")
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(TOOLS))
+        created = await ask(server.url, "tools/call", {"name": "it.echo", "arguments": {"message": "x" * 1_000_000}})
+        task = await ended(server.url, created["result"]["taskId"])
+        assert task["status"] == "completed" and task["result"]["isError"] is False
+        assert len(task["result"]["content"][0]["text"]) > 1_000_000
+
+
 class Asking(Modern):
     """A server that works for a while, then asks for two things, one after the other answered in two updates, then for one more."""
 

@@ -130,6 +130,20 @@ async def test_calls_of_a_job_belong_to_the_job(start: Start, tmp_path: Path) ->
             assert SECRET not in json.dumps(collector.documents)
 
 
+async def test_calls_of_a_job_carry_the_clients_trace_when_nothing_is_traced_here(start: Start, tmp_path: Path) -> None:
+    good = await start(Modern())
+
+    async def body(job: JobRequest, on_call: OnCall, progress: OnOutput | None) -> JobOutcome:
+        await on_call("good.echo", {})
+        return JobOutcome(ok=True)
+
+    (tmp_path / "config.json").write_text(document({"good": good.url}))
+    async with serving(tmp_path / "config.json", lane=FunctionLane(body)) as server:
+        await server.tools_ready(len(TOOLS))
+        await ask(server.url, "tools/call", {"name": "execute_code", "arguments": {"code": "…"}}, traceparent=SAMPLED)
+    assert good.calls[0]["_meta"]["traceparent"] == SAMPLED
+
+
 async def test_a_failure_is_marked_by_its_code_and_nothing_it_said(start: Start, tmp_path: Path) -> None:
     good = await start(Modern())
     async with Collector() as collector:

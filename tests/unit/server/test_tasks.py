@@ -72,6 +72,21 @@ async def test_results_of_ended_tasks_make_room_for_newer_ones(monkeypatch: pyte
     assert (await made.get(ids[3]))["status"] == "completed"
 
 
+async def test_a_result_too_large_to_be_kept_is_a_failure_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    made, go = tasks(), asyncio.Event()
+
+    async def work(attempt: Round) -> Fields:
+        await go.wait()
+        return {"content": [{"type": "text", "text": "x" * 2000}]}
+
+    task_id = (await made.run(work, explain, lambda: None))["taskId"]
+    go.set()
+    await settled(made)
+    ended = await made.get(task_id)
+    assert ended["status"] == "failed" and "at most 1000 are kept" in ended["error"]["message"]
+
+
 async def test_a_client_that_leaves_before_there_is_a_task_ends_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AFTER_SECONDS", 60.0)
     made, cancelled = tasks(), asyncio.Event()

@@ -58,7 +58,7 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
         context = call_context(ctx, params)
         endpoint.parsed(ctx.request.scope.get(READ) if ctx.request is not None else None)
         if declares_tasks(context.client_capabilities):
-            return await call_as_task(tasks, call, context, _progress(ctx))
+            return await call_as_task(tasks, call, context, _progress(ctx), invoker.memory)
         return await call(context, _progress(ctx))
 
     # Without get_tool_input_schema the SDK walks tools/list on every call of a modern client.

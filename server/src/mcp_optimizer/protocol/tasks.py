@@ -20,6 +20,8 @@ from pydantic import Field
 from mcp_optimizer.context import NOTHING, CallContext
 from mcp_optimizer.errors import UNAVAILABLE, CallFailure
 from mcp_optimizer.lane import OnOutput
+from mcp_optimizer.memory import holding
+from mcp_optimizer.ration import Ration
 from mcp_optimizer.state.running import Round
 from mcp_optimizer.state.tasks import Tasks
 
@@ -49,8 +51,11 @@ def declares_tasks(capabilities: Any) -> bool:
     return isinstance(extensions, Mapping) and EXTENSION in extensions
 
 
-async def call_as_task(tasks: Tasks, call: Call, context: CallContext, progress: OnOutput | None) -> dict[str, Any]:
-    """The call's result, or the task it has become. What it reports goes to the client for as long as the request is open."""
+async def call_as_task(tasks: Tasks, call: Call, context: CallContext, progress: OnOutput | None, memory: Ration) -> dict[str, Any]:
+    """The call's result, or the task it has become. What it reports goes to the client for as long as the request is open.
+
+    Its large messages weigh by themselves, in `memory`: what the request holds is given back with its answer.
+    """
     open_request = True
     notify = context.on_notification
 
@@ -69,9 +74,11 @@ async def call_as_task(tasks: Tasks, call: Call, context: CallContext, progress:
     heard = replace(context, on_notification=on_notification) if notify is not None else context
 
     async def work(attempt: Round) -> dict[str, Any]:
-        if attempt.responses is None:
-            return await call(heard, on_output)
-        return await call(replace(heard, input_responses=attempt.responses, request_state=attempt.state), on_output)
+        now = heard
+        if attempt.responses is not None:
+            now = replace(heard, input_responses=attempt.responses, request_state=attempt.state)
+        with holding(memory):
+            return await call(now, on_output)
 
     return await tasks.run(work, _explained, close)
 

@@ -12,7 +12,7 @@ from .peers import Answer, Peers, Question
 from .store import ID_BYTES, Store
 
 KEEP_SECONDS: Final = 600.0
-MAX_BYTES: Final = 32 * 1024 * 1024
+MAX_BYTES: Final = 20 * 1024 * 1024
 """Of all results that one replica keeps."""
 MAX_RESULTS: Final = 1000
 MAX_CHUNK: Final = 1024 * 1024

@@ -4,6 +4,7 @@ Nothing here knows MCP's transport; `protocol/tasks.py` does.
 """
 
 import asyncio
+import json
 import logging
 import secrets
 import time
@@ -27,7 +28,8 @@ AFTER_SECONDS: Final = 0.5
 """A call that ends sooner is answered as ever: a task costs its client another round trip."""
 MAX_RUNNING: Final = 256
 MAX_ENDED: Final = 1000
-MAX_BYTES: Final = 32 * 1024 * 1024
+MAX_BYTES: Final = 20 * 1024 * 1024
+"""Of JSON text: parsed, a result could take a multiple of it."""
 INPUT_SECONDS: Final = 600.0
 FETCH_SECONDS: Final = 3.0
 """How long a replica that ends waits for the last results to be fetched."""
@@ -46,7 +48,7 @@ class Tasks:
         self._sealer = sealer
         self._peers = peers
         self.running: dict[bytes, Running] = {}
-        self.ended: Store[Fields] = Store(max_entries=MAX_ENDED, max_bytes=MAX_BYTES)
+        self.ended: Store[bytes] = Store(max_entries=MAX_ENDED, max_bytes=MAX_BYTES)
         self.totals: Counter[str] = Counter()
         """Tasks by the state they ended in."""
         self._unfetched: dict[bytes, float] = {}
@@ -130,11 +132,11 @@ class Tasks:
     async def _get_here(self, question: Question) -> Answer:
         name = bytes.fromhex(question["id"])
         running = self.running.get(name)
-        fields = running.fields() if running is not None else self.ended.get(name)
-        if fields is None:
+        kept = self.ended.get(name)
+        if running is None and kept is None:
             raise CallFailure(NOT_FOUND, "the task is no longer kept: run the call again")
         self._unfetched.pop(name, None)
-        return fields, b""
+        return running.fields() if running is not None else json.loads(kept or b""), b""
 
     async def _update_here(self, question: Question) -> Answer:
         running = await self._known(question)
@@ -165,8 +167,13 @@ class Tasks:
             fields = running.final("failed", statusMessage=error["message"], error=error)
         else:
             fields = running.final("completed", result=task.result())
+        kept = compact(fields).encode()
+        if len(kept) > MAX_BYTES:
+            error = {"code": -32603, "message": f"the result has {len(kept)} bytes, at most {MAX_BYTES} are kept: ask for less"}
+            fields = running.final("failed", statusMessage=error["message"], error=error)
+            kept = compact(fields).encode()
         self.totals[fields["status"]] += 1
-        self.ended.put(fields, len(compact(fields)), KEEP_SECONDS, name)
+        self.ended.put(kept, len(kept), KEEP_SECONDS, name)
         now = time.monotonic()
         self._unfetched = {known: ended for known, ended in self._unfetched.items() if ended > now - FETCH_SECONDS}
         self._unfetched[name] = now

@@ -1,8 +1,9 @@
 """`execute_code`: a job in a sandbox whose tool calls come back through the same door as everybody's."""
 
+from dataclasses import replace
 from typing import Any
 
-from mcp_optimizer.context import JOB
+from mcp_optimizer.context import JOB, PLAIN, CallContext
 from mcp_optimizer.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, TIMEOUT, UNAVAILABLE, CallFailure
 from mcp_optimizer.invoke import Invoker, object_argument
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OnOutput, SandboxLane
@@ -18,15 +19,18 @@ MIN_TIMEOUT = 0.1
 _CODES = {"timeout": TIMEOUT, "lost": UNAVAILABLE}
 
 
-async def execute_code(lane: SandboxLane, invoker: Invoker, arguments: dict[str, Any], *, progress: OnOutput | None = None) -> Result:
+async def execute_code(
+    lane: SandboxLane, invoker: Invoker, arguments: dict[str, Any], context: CallContext = PLAIN, *, progress: OnOutput | None = None
+) -> Result:
     """Run the job and tell how it ended. Raises `CallFailure` when it was refused before it began."""
     sandbox = invoker.snapshot().config.sandbox
     if not sandbox.enabled:
         raise CallFailure(UNAVAILABLE if sandbox.disabled_reason else FORBIDDEN, sandbox.disabled_reason or "execute_code is switched off")
     job = _request(arguments, sandbox)
+    nested = replace(JOB, trace=context.trace) if context.trace else JOB
 
     async def on_call(tool: str, call_arguments: dict[str, Any]) -> CallOutcome:
-        return await call_for_job(invoker, tool, call_arguments)
+        return await call_for_job(invoker, tool, call_arguments, nested)
 
     span = child("sandbox job")
     ended, calls = "cancelled", 0
@@ -42,12 +46,12 @@ async def execute_code(lane: SandboxLane, invoker: Invoker, arguments: dict[str,
     return _result(outcome)
 
 
-async def call_for_job(invoker: Invoker, tool: str, arguments: dict[str, Any]) -> CallOutcome:
+async def call_for_job(invoker: Invoker, tool: str, arguments: dict[str, Any], context: CallContext = JOB) -> CallOutcome:
     """One tool call of a job, under the policy of every call."""
     # A result weighs until it is handed to the job, not until the job ends.
     with holding(invoker.memory):
         try:
-            result = await invoker.invoke(tool, arguments, JOB)
+            result = await invoker.invoke(tool, arguments, context)
         except CallFailure as failure:
             return CallOutcome(ok=False, error=CallError(code=failure.code, message=failure.message))
         if result.get("isError") is True:
