@@ -34,12 +34,14 @@ def main() -> int:
     ready = suite.installed()
     expected = verdict.read()
     figures: dict[tuple[str, str], verdict.Verdict] = {}
-    for name in given.legs or (["direct"] if given.url else NAMES):
-        started = time.monotonic()
-        found = legs.run(ready, name, given.url)
+    started = time.monotonic()
+    names = given.legs or (["direct"] if given.url else NAMES)
+    running = {} if given.url else legs.run_all(ready, names)
+    for name in names:
+        found = legs.run(ready, name, given.url) if given.url else running[name].result()
         for revision, outcomes in found.items():
             judged = figures[name, revision] = verdict.judge(outcomes, expected, name, revision)
-            print(f"{name} {revision}: {judged.passed}/{judged.required} in {time.monotonic() - started:.1f} s")
+            print(f"{name} {revision}: {judged.passed}/{judged.required} after {time.monotonic() - started:.0f} s", flush=True)
             for line in judged.lines:
                 if given.verbose or line.startswith("xfail"):
                     print(f"  {line}")

@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ Where = Callable[[], AbstractContextManager[str]]
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 UPSTREAM = "conformance"
 CLIENT_LEG = "client"
+LEGS_AT_ONCE = 3
 OPTIMIZER_MODERN = (
     "server-stateless",
     "tools-list",
@@ -102,3 +104,11 @@ def run(suite: Suite, name: str, url: str | None = None) -> dict[str, list[Outco
     leg = LEGS[name]
     with contextlib.nullcontext(url) if url else leg.url() as target:
         return {revision: suite.server(target, revision, scenarios) for revision, scenarios in leg.scenarios.items()}
+
+
+def run_all(suite: Suite, names: Sequence[str]) -> dict[str, Future[dict[str, list[Outcome]]]]:
+    """All these legs, a few at a time: a scenario mostly waits. Begins at once; results as they come."""
+    pool = ThreadPoolExecutor(LEGS_AT_ONCE)
+    found = {name: pool.submit(run, suite, name) for name in names}
+    pool.shutdown(wait=False)
+    return found

@@ -1,5 +1,7 @@
 """The official suite says what tests/conformance/expected.yaml says it will, against the real server process."""
 
+from concurrent.futures import Future
+
 import pytest
 
 from tests.conformance import legs, suite, verdict
@@ -8,15 +10,20 @@ from tests.conformance.suite import Outcome
 pytestmark = pytest.mark.integration
 
 
+NAMES = [*legs.LEGS, legs.CLIENT_LEG]
+Running = dict[str, Future[dict[str, list[Outcome]]]]
+
+
 @pytest.fixture(scope="session")
-def ready() -> suite.Suite:
-    return suite.installed()
+def running() -> Running:
+    """All legs, which run side by side."""
+    return legs.run_all(suite.installed(), NAMES)
 
 
-@pytest.mark.parametrize("name", [*legs.LEGS, legs.CLIENT_LEG])
-def test_the_suite_finds_what_the_file_of_expected_failures_lists_and_nothing_else(ready: suite.Suite, name: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_the_suite_finds_what_the_file_of_expected_failures_lists_and_nothing_else(running: Running, name: str) -> None:
     expected = verdict.read()
-    judged = [verdict.judge(outcomes, expected, name, revision) for revision, outcomes in legs.run(ready, name).items()]
+    judged = [verdict.judge(outcomes, expected, name, revision) for revision, outcomes in running[name].result().items()]
     assert not [wrong for one in judged for wrong in one.wrong]
     assert all(one.passed for one in judged)
 
@@ -46,4 +53,4 @@ def test_an_entry_for_a_scenario_that_does_not_exist_is_an_error() -> None:
 
 
 def test_every_entry_has_a_reason_and_a_leg_that_exists() -> None:
-    assert {leg for one in verdict.read() for leg in one.legs} <= {*legs.LEGS, legs.CLIENT_LEG}
+    assert {leg for one in verdict.read() for leg in one.legs} <= set(NAMES)
