@@ -55,26 +55,26 @@ def answer(random: Random, message: dict[str, Any]) -> tuple[bytes, bool]:
     return plain(json.dumps({"jsonrpc": "2.0", "id": number, "result": known.get(str(method), {})}).encode()), True
 
 
-async def run(seed: int, count: int) -> judge.Report:
+async def run(seed: int, count: int, mode: str, **environ: str) -> judge.Report:
     """Make `count` calls to the hostile server."""
     report = judge.Report()
     async with upstreams() as servers, hostile(seed) as url:
         urls = {"hostile": url, "modern": servers["modern"].url}
-        starting = gateway(urls, mode="hybrid", settings={"timeoutSeconds": 2, "breaker": {"enabled": False}})
+        starting = gateway(urls, mode=mode, settings={"timeoutSeconds": 2, "breaker": {"enabled": False}}, **environ)
         server = await asyncio.to_thread(starting.__enter__)
         try:
-            await attack(server, seed, count, report)
+            await attack(server, seed, count, mode, report)
         finally:
             await asyncio.to_thread(starting.__exit__, None, None, None)
     return report
 
 
-async def attack(server: Gateway, seed: int, count: int, report: judge.Report) -> None:
+async def attack(server: Gateway, seed: int, count: int, mode: str, report: judge.Report) -> None:
     """All workers, and a look at the process before and after."""
-    await asyncio.gather(*(worker(server.port, seed + number, count // 5, report) for number in range(WORKERS)))
+    await asyncio.gather(*(worker(server.port, seed + number, count // 5, mode, report) for number in range(WORKERS)))
     await settled(server)
     before = judge.Vitals.of(server.pid)
-    await asyncio.gather(*(worker(server.port, seed + number, count, report) for number in range(WORKERS)))
+    await asyncio.gather(*(worker(server.port, seed + number, count, mode, report) for number in range(WORKERS)))
     await settled(server)
     with contextlib.suppress(AssertionError):
         await eventually(lambda: judge.Vitals.of(server.pid).fds <= before.fds + MAX_FDS_MORE)
@@ -86,16 +86,14 @@ async def attack(server: Gateway, seed: int, count: int, report: judge.Report) -
         report.unexpected.append(f"open files grew from {before.fds} to {after.fds}")
 
 
-async def worker(port: int, seed: int, until: int, report: judge.Report) -> None:
+async def worker(port: int, seed: int, until: int, mode: str, report: judge.Report) -> None:
     """Call the hostile server, and the other one every few calls, in both eras."""
     random = Random(seed)
     line = Line(port)
     while report.requests < until and len(report.unexpected) < 40:
         good = random.random() < 0.2
-        called = {"tool": "modern.create_issue", "arguments": {"repo": "a/b", "title": "probe"}} if good else {"tool": "hostile.call"}
-        request = corpus.call("execute", called)
-        if random.random() < 0.5:
-            request = corpus.legacy("tools/call", {"name": "execute", "arguments": called})
+        asked = call_good if good else call_hostile
+        request = asked(random.random() < 0.5, mode)
         got = await line.ask(request.encode(), silent=False)
         report.note(Attempt("hostile", request.encode()), got)
         if POISON.encode() in got.data and b'"id":"other"' not in got.data:
@@ -105,3 +103,20 @@ async def worker(port: int, seed: int, until: int, report: judge.Report) -> None
             if b"probe" not in got.data or b'"isError":true' in got.data:
                 report.unexpected.append(f"a call to the good server got {got.data[:800]!r}")
     line.close()
+
+
+def call_good(modern: bool, mode: str) -> corpus.Request:
+    """A call of the server that does nothing wrong."""
+    return called("modern.create_issue", {"repo": "a/b", "title": "probe"}, modern, mode, ("Mcp-Param-Repo", "a/b"))
+
+
+def call_hostile(modern: bool, mode: str) -> corpus.Request:
+    """A call of the hostile one."""
+    return called("hostile.call", {}, modern, mode)
+
+
+def called(tool: str, arguments: dict[str, Any], modern: bool, mode: str, *mirrored: tuple[str, str]) -> corpus.Request:
+    """A tools/call of either era; by way of `execute` where that is the way."""
+    if mode != "mcp_only":
+        tool, arguments, mirrored = "execute", {"tool": tool, "arguments": arguments}, ()
+    return corpus.call(tool, arguments, *mirrored) if modern else corpus.legacy("tools/call", {"name": tool, "arguments": arguments})

@@ -48,11 +48,11 @@ async def upstreams() -> AsyncIterator[dict[str, Fake]]:
             await server.stop()
 
 
-async def run(seed: int, count: int, mode: str) -> Outcome:
+async def run(seed: int, count: int, mode: str, **environ: str) -> Outcome:
     """Send `count` malformed requests."""
     async with upstreams() as servers:
         urls = {name: server.url for name, server in servers.items()}
-        starting = gateway(urls, mode=mode)
+        starting = gateway(urls, mode=mode, **environ)
         server = await asyncio.to_thread(starting.__enter__)
         try:
             return await attack(server, servers, seed, count, mode)

@@ -16,7 +16,8 @@ async def test_no_malformed_request_is_an_error_of_the_server_or_leaves_a_trace_
     assert outcome.report.valid
 
 
-async def test_whatever_a_server_answers_its_callers_get_a_sentence_and_the_other_servers_answers_stay_theirs() -> None:
-    report = await hostile.run(5, 1500)
+@pytest.mark.parametrize("mode", ["hybrid", "mcp_only"])
+async def test_whatever_a_server_answers_its_callers_get_a_sentence_and_the_other_servers_answers_stay_theirs(mode: str) -> None:
+    report = await hostile.run(5, 700, mode)
     assert not report.unexpected
     assert report.valid
