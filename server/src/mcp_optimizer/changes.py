@@ -5,7 +5,7 @@ that changes all the time costs its readers one line each time they look.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
 import orjson
@@ -21,6 +21,10 @@ Change = tuple[Literal["list"], List] | tuple[Literal["resource"], str]
 MAX_URIS: Final = 100
 
 
+def _nothing() -> None:
+    return
+
+
 class Subscriber:
     """One stream's view. `server` is that of its route; None on the endpoint of all, where URIs are namespaced."""
 
@@ -28,6 +32,8 @@ class Subscriber:
         self.server = server
         self.lists = frozenset(lists)
         self.uris = set(uris)
+        self.on_servers: Callable[[], None] = _nothing
+        """Called when servers came, went or were replaced."""
         self.closed = False
         self._changed: set[Change] = set()
         self._woken = asyncio.Event()
@@ -86,6 +92,9 @@ class Changes:
         before, self._before = self._before, snapshot
         if before is None or not self._subscribers:
             return
+        if _servers(before) != _servers(snapshot):
+            for subscriber in self._subscribers:
+                subscriber.on_servers()
         changed = _changed_lists(before, snapshot)
         for subscriber in self._subscribers:
             for server, name in changed:
@@ -120,6 +129,10 @@ def _changed_lists(before: Snapshot, after: Snapshot) -> set[tuple[str | None, L
         if (old.extras.resources, old.extras.templates) != (new.extras.resources, new.extras.templates):
             found.add((server, "resources"))
     return found
+
+
+def _servers(snapshot: Snapshot) -> list[int]:
+    return [id(upstream) for upstream, _ in snapshot.servers]
 
 
 def _listed(snapshot: Snapshot) -> Any:

@@ -1,7 +1,6 @@
 """Resources that clients want to hear of, watched at their servers for as long as one client listens."""
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,9 +8,28 @@ from . import naming
 from .changes import MAX_URIS, Subscriber
 from .errors import TOO_MANY, CallFailure
 from .invoke import Invoker
+from .snapshot import Snapshot
+from .upstream.upstream import Offer
+from .upstream.watch import Watch
 
 MAX_SESSIONS: Final = 1000
 """Of legacy clients that subscribed: those who did longest ago are forgotten first."""
+
+
+def own_uri(uri: str, route: str | None) -> tuple[str, str]:
+    """Server and the URI that it knows, of a URI as clients of this route know it; the latter is empty when there is none."""
+    return (route, uri) if route is not None else naming.split_uri(uri)
+
+
+def served(snapshot: Snapshot, uri: str, route: str | None) -> bool:
+    """Whether changes of this resource can be heard of: its server has to say that it tells."""
+    server, own = own_uri(uri, route)
+    return bool(own) and server in snapshot.offers and tells(snapshot.offers[server][1])
+
+
+def tells(offer: Offer) -> bool:
+    """Whether the server tells of changed resources."""
+    return bool(offer.capabilities.get("resources", {}).get("subscribe"))
 
 
 class Watching:
@@ -20,38 +38,47 @@ class Watching:
     def __init__(self, subscriber: Subscriber, invoker: Invoker) -> None:
         self._subscriber = subscriber
         self._invoker = invoker
-        self._undo: dict[str, Callable[[], None]] = {}
-        for uri in subscriber.uris:
-            self._watch(uri)
+        self._watched: dict[str, tuple[Watch, str]] = {}
+        subscriber.on_servers = self.renew
+        self.renew()
 
     def add(self, uri: str) -> None:
         """One more."""
         if uri not in self._subscriber.uris:
             self._subscriber.uris.add(uri)
-            self._watch(uri)
+            self.renew()
 
     def remove(self, uri: str) -> None:
         """One fewer."""
         self._subscriber.uris.discard(uri)
-        self._undo.pop(uri, lambda: None)()
+        self._forget(uri)
 
     def close(self) -> None:
         """The stream is over."""
-        for undo in self._undo.values():
-            undo()
-        self._undo.clear()
+        for uri in list(self._watched):
+            self._forget(uri)
 
-    def _watch(self, uri: str) -> None:
+    def renew(self) -> None:
+        """Watch at the servers there are now: one may be new, or another under the same name."""
         try:
             offers = self._invoker.snapshot().offers
         except CallFailure:
             return
-        route = self._subscriber.server
-        server, own = (route, uri) if route is not None else naming.split_uri(uri)
-        if own and server in offers:
-            watch = offers[server][0].watch
-            watch.add(own)
-            self._undo[uri] = lambda: watch.remove(own)
+        for uri in self._subscriber.uris:
+            server, own = own_uri(uri, self._subscriber.server)
+            watch = offers[server][0].watch if own and server in offers else None
+            known = self._watched.get(uri)
+            if known is not None and known[0] is watch:
+                continue
+            self._forget(uri)
+            if watch is not None:
+                watch.add(own)
+                self._watched[uri] = (watch, own)
+
+    def _forget(self, uri: str) -> None:
+        known = self._watched.pop(uri, None)
+        if known is not None:
+            known[0].remove(known[1])
 
 
 @dataclass

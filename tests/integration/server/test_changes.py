@@ -156,6 +156,54 @@ async def test_a_legacy_client_hears_of_changes_on_the_stream_of_its_session(sta
             await eventually(lambda: not old.subscribed)
 
 
+async def test_a_stream_goes_on_when_its_server_moves_to_another_url(start: Start, tmp_path: Path) -> None:
+    here, there = Talkative(), Talkative()
+    await start(here)
+    await start(there)
+    write_config(tmp_path / "config.json", {"it": here.url}, mode="mcp_only")
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(TOOLS))
+        async with Client(server.url) as client, client.listen(resource_subscriptions=["it+memo://a"]) as subscription:
+            await eventually(lambda: here.subscribed == {"memo://a"})
+            write_config(tmp_path / "config.json", {"it": there.url}, mode="mcp_only")
+            await eventually(lambda: there.subscribed == {"memo://a"} and there.listening == 1)
+            there.said.put_nowait({"method": "notifications/resources/updated", "params": {"uri": "memo://a"}})
+            assert (await heard_by(subscription, ResourceUpdated)).uri == "it+memo://a"
+
+
+async def test_nothing_is_promised_that_the_server_does_not_tell(start: Start, tmp_path: Path) -> None:
+    class Silent(Talkative):
+        def _initialize(self, message: dict[str, Any]) -> web.Response:
+            response = super()._initialize(message)
+            response.text = (response.text or "").replace('"subscribe": true', '"subscribe": false')
+            return response
+
+    old = Silent()
+    await start(old)
+    write_config(tmp_path / "config.json", {"old": old.url}, mode="mcp_only")
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(TOOLS))
+        async with Client(server.url) as client:
+            assert client.server_capabilities.resources is not None and not client.server_capabilities.resources.subscribe
+            async with client.listen(tools_list_changed=True, resource_subscriptions=["old+memo://a"]) as subscription:
+                assert subscription.honored.resource_subscriptions is None
+        assert "does not tell of changes" in (await legacy_post(server, "s", "resources/subscribe", uri="old+memo://a"))[1]
+
+
+async def test_a_server_that_says_all_the_time_that_it_changed_is_not_read_all_the_time(start: Start, tmp_path: Path) -> None:
+    old = Talkative()
+    await start(old)
+    write_config(tmp_path / "config.json", {"old": old.url})
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(TOOLS))
+        await eventually(lambda: old.listening == 1)
+        before = old.asked.count("tools/list")
+        for _ in range(500):
+            old.said.put_nowait({"method": "notifications/tools/list_changed"})
+        await eventually(lambda: old.said.empty() and old.asked.count("tools/list") > before)
+        assert old.asked.count("tools/list") - before <= 8, "two pages a reading, and a reading a second"
+
+
 async def test_streams_end_last_and_with_a_result_when_the_process_ends(start: Start, tmp_path: Path) -> None:
     old = Talkative()
     await start(old)

@@ -10,6 +10,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.offers import features
+from mcp_optimizer.subscriptions import tells
 
 from .catalogues import COMPLETE
 from .client import Context, route_of
@@ -41,12 +42,13 @@ def _capabilities(invoker: Invoker, route: str | None, *, modern: bool) -> dict[
     try:
         snapshot = invoker.snapshot()
         offered, direct = features(snapshot, route), snapshot.config.mode == "mcp_only"
+        offers = [snapshot.offers[route][1]] if route is not None else [offer for _, offer in snapshot.servers]
     except CallFailure:
-        offered, direct = set(), False
+        offered, direct, offers = set(), False, []
     changes = {"listChanged": True} if modern or direct else {}
     found: dict[str, Any] = {"tools": changes}
     if "resources" in offered:
-        found["resources"] = {**changes, "subscribe": True}
+        found["resources"] = {**changes, **({"subscribe": True} if any(map(tells, offers)) else {})}
     if "prompts" in offered:
         found["prompts"] = changes
     if modern:

@@ -1,5 +1,6 @@
 """`subscriptions/listen`: a stream on which a modern client hears of changes until it closes the stream, or the process ends."""
 
+import contextlib
 from typing import Any, Final
 
 from mcp.server.lowlevel import Server
@@ -27,7 +28,7 @@ from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.offers import features
 from mcp_optimizer.rejection import BUSY
-from mcp_optimizer.subscriptions import Watching
+from mcp_optimizer.subscriptions import Watching, served
 
 from .client import Context, route_of
 
@@ -43,7 +44,7 @@ def add_listen(server: Server[Any], invoker: Invoker, changes: Changes) -> None:
 
     async def listen(ctx: Context, params: SubscriptionsListenRequestParams) -> dict[str, Any]:
         route, meta = route_of(ctx), {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
-        honoured = _honoured(params.notifications, _features(invoker, route))
+        honoured = _honoured(params.notifications, invoker, route)
         subscriber = _subscriber(honoured, route)
         try:
             as_stream()
@@ -67,16 +68,15 @@ def add_listen(server: Server[Any], invoker: Invoker, changes: Changes) -> None:
     server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listen)
 
 
-def _features(invoker: Invoker, route: str | None) -> set[str]:
-    try:
-        return features(invoker.snapshot(), route)
-    except CallFailure:
-        return set()
-
-
-def _honoured(wanted: SubscriptionFilter, offered: set[str]) -> SubscriptionFilter:
-    """What is delivered of what the client wants: no more than the route offers."""
-    uris = list(dict.fromkeys(wanted.resource_subscriptions or ())) if "resources" in offered else []
+def _honoured(wanted: SubscriptionFilter, invoker: Invoker, route: str | None) -> SubscriptionFilter:
+    """What is delivered of what the client wants: no more than the route offers and its servers tell."""
+    offered: set[str] = set()
+    uris: list[str] = []
+    with contextlib.suppress(CallFailure):
+        snapshot = invoker.snapshot()
+        offered = features(snapshot, route)
+        if "resources" in offered:
+            uris = [uri for uri in dict.fromkeys(wanted.resource_subscriptions or ()) if served(snapshot, uri, route)]
     if len(uris) > MAX_URIS:
         raise MCPError(
             code=INVALID_PARAMS, message=f"resourceSubscriptions has {len(uris)} entries, at most {MAX_URIS} per stream are served"
