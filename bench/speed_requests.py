@@ -66,8 +66,10 @@ def execute(tool: str, era: str = MODERN, delay_ms: int = 0) -> Request:
 
 
 def discover(era: str = MODERN, count: int = 200) -> Request:
-    """Searches, each a different one."""
-    return Request([_call("discover", {"query": query}, era) for query in queries(count)], [b'"id":' + NUMBER, b"(nonce"])
+    """Searches, no two of them the same: the number is a word that no tool has."""
+    return Request(
+        [_call("discover", {"query": f"{query} {NUMBER.decode()}"}, era) for query in queries(count)], [b'"id":' + NUMBER, b"(nonce"]
+    )
 
 
 def schema_of(tool: str, era: str = MODERN) -> Request:

@@ -9,6 +9,7 @@ import uvloop
 
 from . import logs
 from .app import Process
+from .background import take_turns
 from .settings import Settings, SettingsError, from_environment
 
 
@@ -28,6 +29,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     logs.configure(settings.log_level)
+    take_turns()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings))
     return 0

@@ -14,6 +14,7 @@ import aiohttp
 from mcp_optimizer_api.config import LimitsConfig, ServerConfig, UpstreamConfig
 from mcp_optimizer_api.stats import UpstreamStats
 
+from .background import aside_to_keep, let_go
 from .ration import Ration
 from .snapshot import Snapshot, ToolCache, compile_snapshot
 from .upstream.plain import PlainClient
@@ -130,8 +131,10 @@ class Federation:
 
     async def _compile(self, config: ServerConfig, config_hash: str) -> None:
         offers = [(upstream, upstream.offer) for upstream in self._upstreams.values()]
-        self.snapshot = await asyncio.to_thread(compile_snapshot, config, config_hash, offers, self._cache)
+        before = [] if self.snapshot is None else [*self.snapshot.index.parts(), *self.snapshot.tools.values()]
+        self.snapshot = await aside_to_keep(compile_snapshot, config, config_hash, offers, self._cache)
         self._on_snapshot(self.snapshot)
+        self._spawn(let_go(before))
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

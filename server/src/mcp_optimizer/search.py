@@ -93,6 +93,10 @@ class Index(Generic[T]):
         self._pairs = 0
         self._recent: dict[tuple[str, int], list[Hit[T]]] = {}
 
+    def parts(self) -> list[Any]:
+        """The many small lists it is made of."""
+        return list(self._postings.values())
+
     def search(self, query: str, limit: int, allow: Callable[[T], bool] | None = None, also: Sequence[str] = ()) -> list[Hit[T]]:
         """The best `limit` tools among those that `allow` admits, best first; ties in catalogue order. `also`: identifiers of tools as
         somebody else ranks them for this query, whose ranks count as much as those by words."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from mcp_optimizer.background import aside
 from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import BAD_GATEWAY, NOT_FOUND, CallFailure
 from mcp_optimizer.results import compact
@@ -235,13 +236,11 @@ class Upstream:
             if not isinstance(cursor, str):
                 break
             params = {"cursor": cursor}
-        digest = _digest(tools)
-        # Most of the time nothing has changed, and checking thousands of definitions takes longer than reading them.
-        catalogue = self.offer.catalogue if digest is not None and digest == self.offer.hash else sanitise(self.name, tools)
+        digest, catalogue = await aside(_read, self.name, tools, self.offer)
         dialect = self._connection.dialect
         capabilities = dialect.capabilities if dialect else {}
         extras = await read_extras(self.name, capabilities, self._list, self.offer.extras) if self._with_extras else Extras()
-        offer = Offer(catalogue, digest or catalogue_hash(catalogue), dialect.title if dialect else "", capabilities, extras)
+        offer = Offer(catalogue, digest, dialect.title if dialect else "", capabilities, extras)
         if self.error is not None:
             self.error = None
             self.guard.breaker.hint()
@@ -270,9 +269,13 @@ def _differ(one: Offer, other: Offer) -> bool:
     return (one.hash, one.title, one.capabilities, one.extras) != (other.hash, other.title, other.capabilities, other.extras)
 
 
-def _digest(tools: list[Any]) -> str | None:
-    """Of what the server sent, as the operator computes it, so that the two can be compared; None when it is too deep for that."""
+def _read(name: str, tools: list[Any], known: Offer) -> tuple[str, tuple[Definition, ...]]:
+    """Digest and usable tools of a list. Most of the time nothing has changed, and those of `known` are as good."""
+    listed = [tool for tool in tools if isinstance(tool, dict)]
     try:
-        return catalogue_hash(tool for tool in tools if isinstance(tool, dict))
+        # Of what the server sent, as the operator computes it, so that the two can be compared.
+        digest = catalogue_hash(listed)
     except RecursionError:
-        return None
+        catalogue = sanitise(name, tools)
+        return catalogue_hash(catalogue), catalogue
+    return digest, known.catalogue if digest == known.hash else sanitise(name, tools)
