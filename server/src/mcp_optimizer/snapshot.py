@@ -25,19 +25,13 @@ class Tool:
     def __init__(self, upstream: Upstream, definition: dict[str, Any], title: str = "") -> None:
         self.upstream = upstream
         self.definition = definition
-        self.id = f"{upstream.name}.{definition['name']}"
+        self.server = upstream.name
+        self.name = str(definition["name"])
+        self.id = f"{self.server}.{self.name}"
+        self.lines: dict[str, str] = {}
+        """How it is shown in one line, by detail: filled when first shown."""
         self.weights: Mapping[str, float] = term_weights(upstream.name, title, definition)
         self.direct_bytes = len(orjson.dumps(self.listed, default=str))
-
-    @property
-    def server(self) -> str:
-        """Name of its server."""
-        return self.upstream.name
-
-    @property
-    def name(self) -> str:
-        """Its name at its server."""
-        return str(self.definition["name"])
 
     @property
     def listed(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What `discover` shows of hits, and what it remembers of having shown them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +16,7 @@ OPTIONAL = {f"parameter_{number}": {"type": "string"} for number in range(8)}
 class Tool:
     server: str
     definition: dict[str, Any]
+    lines: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -137,9 +137,11 @@ def _shown(tool: Tool, detail: str) -> str:
     if detail == "names":
         return tool.id
     if detail in ("brief", "terse"):
-        purpose = summary(tool.definition)
-        return signature(tool.definition, tool.id, MAX_SIGNATURE if detail == "brief" else TERSE_SIGNATURE) + (
-            f": {purpose}" if purpose else ""
-        )
+        line = tool.lines.get(detail)
+        if line is None:
+            purpose = summary(tool.definition)
+            line = signature(tool.definition, tool.id, MAX_SIGNATURE if detail == "brief" else TERSE_SIGNATURE)
+            line = tool.lines[detail] = f"{line}: {purpose}" if purpose else line
+        return line
     shown = {"id": tool.id, "description": tool.definition.get("description"), "inputSchema": slim(tool.definition["inputSchema"])}
     return compact({key: value for key, value in shown.items() if value is not None})
