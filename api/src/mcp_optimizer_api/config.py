@@ -48,7 +48,7 @@ class LimitsConfig(Document):
     queue_max: int = 2048
     queue_seconds: int = 5
     slow_client_seconds: int = 30
-    message_memory_bytes: int = 48 * 1024 * 1024
+    message_memory_bytes: int = 40 * 1024 * 1024
 
 
 class SandboxConfig(Document):

@@ -55,5 +55,5 @@ class Limits(Resource):
     message_memory: Quantity | None = Field(
         default=None,
         description="Bytes of large requests and replies in memory at once; more wait. Default: an eighth of what"
-        " resources.limits.memory leaves beyond 128Mi.",
+        " resources.limits.memory leaves beyond 192Mi.",
     )

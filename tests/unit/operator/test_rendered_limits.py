@@ -53,10 +53,10 @@ def test_the_config_carries_the_limits_of_clients() -> None:
 @pytest.mark.parametrize(
     ("spec", "mebibytes"),
     [
-        ({}, 48),
-        ({"resources": {"limits": {"memory": "2Gi"}}}, 240),
-        ({"resources": {"limits": {"memory": "130Mi"}}}, 4),
-        ({"resources": {"requests": {"cpu": 1}}}, 48),
+        ({}, 40),
+        ({"resources": {"limits": {"memory": "2Gi"}}}, 232),
+        ({"resources": {"limits": {"memory": "200Mi"}}}, 4),
+        ({"resources": {"requests": {"cpu": 1}}}, 40),
         ({"limits": {"messageMemory": "64Mi"}}, 64),
     ],
 )

@@ -1,7 +1,9 @@
 """Large messages of all requests share one amount of memory; whoever does not fit is refused, never waits for ever, and leaves nothing behind."""
 
 import asyncio
+import tracemalloc
 
+import orjson
 import pytest
 
 from mcp_optimizer import memory
@@ -67,7 +69,19 @@ async def test_what_a_request_leaves_behind_does_not_hold_in_its_name() -> None:
     assert ration.taken == 0
 
 
-def test_many_short_values_weigh_more_than_their_bytes() -> None:
-    text, lists = b'"' + b"x" * 100_000 + b'"', b"[" + b"[]," * 30_000 + b"[]]"
+def test_the_weight_of_text_is_its_length() -> None:
+    text = b'"' + b"x" * 100_000 + b'"'
     assert weight(text) == len(text)
-    assert weight(lists) > 5 * len(lists)
+
+
+@pytest.mark.parametrize(
+    "value", [b"[]", b"{}", b'{"a":1}', b'{"a":[]}', b'"ab"', b"1.5", b"[[[1]]]", b'{"a":{"b":{}}}', b'"a longer text of ours"']
+)
+def test_a_message_takes_at_most_eight_times_its_weight_when_it_is_parsed(value: bytes) -> None:
+    message = b"[" + b",".join([value] * 20_000) + b"]"
+    tracemalloc.start()
+    parsed = orjson.loads(message)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(parsed) == 20_000
+    assert taken <= 8 * weight(message)

@@ -34,8 +34,8 @@ from .pod import DEFAULT_RESOURCES
 from .quantity import number
 from .service import service_url
 
-PROGRAM_BYTES: Final = 128 * 1024 * 1024
-"""What the server itself and its small requests take."""
+PROGRAM_BYTES: Final = 192 * 1024 * 1024
+"""What the server itself takes, its small requests, and the results it keeps for later."""
 MEMORY_PER_MESSAGE_BYTE: Final = 8
 LEAST_MESSAGE_MEMORY: Final = 4 * 1024 * 1024
 
