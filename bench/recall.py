@@ -2,23 +2,29 @@
 
 The last line: `recall hit1=… hit5=… hit8=… queries=… tools=… servers=…`, in percent, over all queries of all styles and both splits. A query is a hit
 at k when one right tool is among the first k; for whole tasks, which need several tools, recall of all of them is a table of its own. Neither
-a model nor a network takes part: what is measured is the ranking itself, by words alone.
+a model nor a network takes part, unless an embedding endpoint is named, whose ranking is then fused as the server does it.
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.figures import line, percentile
+from bench.recall_embedding import rankings
 from bench.recall_figures import CUTS, Answered, percent, row, task_row
 from bench.recall_files import SHIPPED, BadFile, Query, Server, convert_livemcpbench, load_catalogue, load_tasks
+from mcp_optimizer.meaning.client import EmbeddingFailed
 from mcp_optimizer.search import Index, term_weights
+from mcp_optimizer.synonyms import words
 from mcp_optimizer.text import terms
+from mcp_optimizer_api.config import EmbeddingConfig
 
 DEPTH = 20
 REPEATS = 5
@@ -51,10 +57,12 @@ def entries(catalogue: Sequence[Server]) -> list[Entry]:
 Search = Callable[[str, int], tuple[str, ...]]
 
 
-def searcher(tools: Sequence[Entry]) -> Search:
-    """The data plane's search over these tools."""
-    index = Index(tools)
-    return lambda query, limit: tuple(hit.tool.id for hit in index.search(query, limit))
+def searcher(
+    tools: Sequence[Entry], synonyms: Sequence[Sequence[str]] = (), also: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Search:
+    """The data plane's search over these tools, with a catalogue's synonyms, and rankings by meaning of the queries."""
+    index = Index(tools, words(synonyms))
+    return lambda query, limit: tuple(hit.tool.id for hit in index.search(query, limit, also=also.get(query, ())))
 
 
 def answer(search: Search, query: Query) -> Answered:
@@ -116,6 +124,12 @@ def arguments() -> argparse.Namespace:
         "--format", choices=["own", "livemcpbench"], default="own", help="of both files (bench/recall_files.py describes them)"
     )
     parser.add_argument("--misses", metavar="SPLIT", help="list the queries of this split that found nothing right among 8")
+    parser.add_argument("--synonyms", type=Path, help="JSON list of groups of words, as in spec.search.synonyms")
+    parser.add_argument(
+        "--embedding", metavar="URL", help="fuse the ranking of this endpoint; its key: the file that MCP_EMBEDDING_KEY_FILE names"
+    )
+    parser.add_argument("--embedding-api", choices=["openai", "tei"], default="openai", help="what the endpoint speaks")
+    parser.add_argument("--embedding-model", default="", help="name of the model, for openai")
     return parser.parse_args()
 
 
@@ -127,19 +141,31 @@ def read(options: argparse.Namespace) -> tuple[list[Server], list[Query]]:
     return catalogue, load_tasks(options.tasks, catalogue)
 
 
+def by_meaning(options: argparse.Namespace, tools: Sequence[Entry], queries: Sequence[Query]) -> dict[str, list[str]]:
+    """Rankings of the embedding endpoint, when there is one."""
+    if options.embedding is None:
+        return {}
+    config = EmbeddingConfig(url=options.embedding, model=options.embedding_model, api=options.embedding_api)
+    return rankings(config, tools, [query.text for query in queries])
+
+
 def main() -> None:
     """Measure and print."""
     options = arguments()
     try:
         catalogue, queries = read(options)
-    except (BadFile, OSError) as error:
+        tools = entries(catalogue)
+        synonyms = json.loads(options.synonyms.read_bytes()) if options.synonyms else []
+        also = by_meaning(options, tools, queries)
+    except EmbeddingFailed as error:
+        sys.exit(f"bench.recall: {options.embedding}: {error}")
+    except (BadFile, OSError, ValueError) as error:
         sys.exit(f"bench.recall: {error}")
-    tools = entries(catalogue)
-    search = searcher(tools)
+    search = searcher(tools, synonyms, also)
     answers = [answer(search, query) for query in queries]
     report(answers, {tool.id: tool for tool in tools}, options.misses)
-    taken = times(lambda: searcher(tools), queries)
-    print(f"\nquery time: p50 {percentile(taken, 50):.3f} ms, p99 {percentile(taken, 99):.3f} ms (search alone, uncached)")
+    taken = times(lambda: searcher(tools, synonyms), queries)
+    print(f"\nquery time: p50 {percentile(taken, 50):.3f} ms, p99 {percentile(taken, 99):.3f} ms (by words, uncached)")
     figures = {f"hit{cut}": percent(answers, cut) for cut in CUTS}
     print(line("recall", **figures, queries=len(queries), tools=len(tools), servers=len(catalogue)))
 

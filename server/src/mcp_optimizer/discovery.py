@@ -52,7 +52,9 @@ class Discovery:
 
     def follow(self, snapshot: Snapshot) -> None:
         """A snapshot came into force."""
-        self.meanings.follow(snapshot.config.search_embedding, snapshot.tools.values())
+        # Without discover nobody would use the vectors, and definitions would leave the cluster for nothing.
+        wanted = snapshot.config.search_embedding if snapshot.config.mode != "mcp_only" else None
+        self.meanings.follow(wanted, snapshot.tools.values())
 
     def called(self, snapshot: Snapshot, tool_id: str) -> None:
         """A tool is called. Tools that clients see listed need no discovery, so they say nothing about it."""

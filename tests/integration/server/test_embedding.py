@@ -61,8 +61,8 @@ async def embeddings() -> AsyncIterator[FakeEmbeddings]:
     await runner.cleanup()
 
 
-def write(path: Path, upstream: str, embedding: dict[str, Any] | None) -> None:
-    path.with_suffix(".new").write_text(json.dumps({**json.loads(document({"it": upstream})), "searchEmbedding": embedding}))
+def write(path: Path, upstream: str, embedding: dict[str, Any] | None, mode: str = "hybrid") -> None:
+    path.with_suffix(".new").write_text(json.dumps({**json.loads(document({"it": upstream}, mode=mode)), "searchEmbedding": embedding}))
     path.with_suffix(".new").replace(path)
 
 
@@ -134,6 +134,16 @@ async def test_an_endpoint_in_trouble_changes_no_answer_and_is_left_alone(
         assert len(embeddings.bodies) == before + 3
         assert await metric(server, f'mcp_optimizer_embedding_requests_total{{kind="query",outcome="{outcome}"}}') == 3
         assert await metric(server, 'mcp_optimizer_embedding_requests_total{kind="query",outcome="skipped"}') == 3
+
+
+async def test_nothing_is_sent_where_nothing_is_discovered(start: Start, embeddings: FakeEmbeddings, tmp_path: Path) -> None:
+    upstream, config = await start(Modern()), tmp_path / "config.json"
+    write(config, upstream.url, {"url": embeddings.url, "model": "m"}, mode="mcp_only")
+    async with running(config) as server:
+        await server.tools_ready(len(TOOLS))
+        write(config, upstream.url, {"url": embeddings.url, "model": "m"})
+        await ready(server)
+    assert len(embeddings.bodies) == 1
 
 
 async def test_an_endpoint_that_was_never_there_costs_no_query_anything(start: Start, tmp_path: Path) -> None:

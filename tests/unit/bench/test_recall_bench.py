@@ -79,3 +79,10 @@ def test_livemcpbench_files_are_converted(tmp_path: Path) -> None:
         ("How do I get there?", "task", {"map-server.geocode"}),
         ("locate the place", "step", {"map-server.geocode"}),
     ]
+
+
+def test_synonyms_and_rankings_by_meaning_change_what_is_found() -> None:
+    tools = list(TOOLS.values())
+    assert recall.searcher(tools)("frobnicate", 8) == ()
+    assert recall.searcher(tools, [["frobnicate", "refund"]])("frobnicate", 8)[0] == "payments.create_refund"
+    assert recall.searcher(tools, also={"frobnicate": ["payments.create_refund"]})("frobnicate", 8) == ("payments.create_refund",)
