@@ -19,6 +19,8 @@ from .state.signature import HEADER
 from .telemetry import Telemetry
 
 PING_SECONDS = 10.0
+MAX_ASKING = 64
+"""Questions of peers at once. They are read before they can be checked, so strangers could fill the memory otherwise."""
 
 
 class Management:
@@ -26,6 +28,7 @@ class Management:
 
     def __init__(self, *, pod: str, federation: Federation, gate: Gate, lane: SandboxLane, telemetry: Telemetry, peers: Peers) -> None:
         self._peers = peers
+        self._asking = 0
         self._pod = pod
         self._federation = federation
         self._gate = gate
@@ -84,12 +87,19 @@ class Management:
 
     async def _answer_peer(self, scope: Scope, receive: Receive, send: Send) -> None:
         signature = dict(scope["headers"]).get(HEADER, b"").decode("latin-1")
-        question = await _whole(receive, MAX_QUESTION)
-        if scope["method"] != "POST" or question is None:
-            await _answer(send, 400, b"text/plain", b"POST a question of a peer", [(b"connection", b"close")])
+        if self._asking >= MAX_ASKING:
+            await _answer(send, 503, b"text/plain", b"too many questions at once", [(b"connection", b"close")])
             return
-        status, signed, body = await self._peers.answer(scope["path"].removeprefix(PATH), signature, question)
-        await _answer(send, status, b"application/octet-stream", body, [(HEADER, signed.encode())])
+        self._asking += 1
+        try:
+            question = await _whole(receive, MAX_QUESTION)
+            if scope["method"] != "POST" or question is None:
+                await _answer(send, 400, b"text/plain", b"POST a question of a peer", [(b"connection", b"close")])
+                return
+            status, signed, body = await self._peers.answer(scope["path"].removeprefix(PATH), signature, question)
+            await _answer(send, status, b"application/octet-stream", body, [(HEADER, signed.encode())])
+        finally:
+            self._asking -= 1
 
     async def _stream_events(self, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]

@@ -1,5 +1,6 @@
 """What one replica keeps, every replica reads; nobody else does."""
 
+import asyncio
 import contextlib
 import io
 from collections.abc import AsyncIterator
@@ -11,11 +12,12 @@ from aiohttp import web
 
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.keys import Keys
+from mcp_optimizer.management import MAX_ASKING
 from mcp_optimizer.state.address import Address
 from mcp_optimizer.state.handles import Handles
 from mcp_optimizer.state.peers import MAX_QUESTION, PATH
 from mcp_optimizer.state.signature import HEADER, Signatures
-from tests.integration.server.harness import Running, serving, write_config
+from tests.integration.server.harness import Running, eventually, serving, write_config
 
 pytestmark = pytest.mark.integration
 
@@ -92,6 +94,24 @@ async def test_whoever_got_the_address_of_a_replica_cannot_put_words_into_its_mo
             assert one.process.peers.outcomes["failed"] == 1
     finally:
         await runner.cleanup()
+
+
+async def test_strangers_that_hold_connections_open_are_bounded_and_a_peer_is_told_to_try_again(tmp_path: Path) -> None:
+    async with two_replicas(tmp_path) as (one, two):
+        handle = one.process.handles.put(b"abc") or ""
+        held = []
+        for _ in range(MAX_ASKING):
+            reader, writer = await asyncio.open_connection("127.0.0.1", one.process.management_port)
+            writer.write(b"POST /peer/read HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+            await writer.drain()
+            held.append((reader, writer))
+        await eventually(lambda: one.process.management._asking == MAX_ASKING)
+        with pytest.raises(CallFailure, match="try again in a moment"):
+            await two.process.handles.read(handle, 0, 3)
+        for _, writer in held:
+            writer.close()
+        await eventually(lambda: one.process.management._asking == 0)
+        assert (await two.process.handles.read(handle, 0, 3)).text == "abc"
 
 
 async def test_the_public_port_knows_no_peers(tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ class Peers:
             f"http://{owner.netloc}{PATH}{name}", data=body, headers={HEADER.decode(): signature}, allow_redirects=False
         ) as response:
             answered = await _bounded(response)
+            if response.status == 503:
+                raise TimeoutError
             if response.status != 200:
                 raise ValueError(f"HTTP {response.status}: {answered[:120]!r}")
             self._signatures.check_answer(response.headers.get(HEADER.decode(), ""), signature, answered)
