@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripts.stack import waiting
+from scripts.stack import install, waiting
 from scripts.stack.forward import forward
 from scripts.stack.shell import get, kubeconfig, kubectl
 
 from tests.e2e import agent
-from tests.e2e.conftest import optimizer
+from tests.e2e.conftest import Images, optimizer
 
 pytestmark = pytest.mark.e2e
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -86,6 +86,31 @@ async def test_a_job_finds_nothing_of_value_in_its_pod(endpoint: str) -> None:
     assert facts["root"] == []
     assert facts["capabilities"] == ["0000000000000000"]
     assert (facts["/proc/1/environ"], facts["/proc/1/mem"]) == (False, False)
+
+
+def test_the_condition_tells_that_egress_is_stopped(stack: str) -> None:
+    found = waiting.condition("mcpo", "main", "EgressEnforced", stack)
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("True", "EgressDenied")
+
+
+def test_a_pod_that_no_policy_isolates_takes_no_job_and_ends_with_the_code_that_says_why(operator: Images, namespace: str) -> None:
+    """What every sandbox does on a cluster whose network plugin enforces nothing."""
+    container = {
+        "name": "sandbox",
+        "image": operator["mcp-sandbox"]["ref"],
+        "env": [{"name": "MCP_SANDBOX_TOKEN_SHA256", "value": "0" * 64}, {"name": "MCP_SANDBOX_EGRESS_SECONDS", "value": "2"}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+    }
+    security = {"runAsNonRoot": True, "runAsUser": 20000, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"restartPolicy": "Never", "automountServiceAccountToken": False, "securityContext": security, "containers": [container]}
+    volumes = [{"name": "work", "emptyDir": {"medium": "Memory"}}]
+    install.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "open"}, "spec": {**spec, "volumes": volumes}}], namespace)
+    waiting.until("the Pod has ended", lambda: get("pod", "open", namespace)["status"]["phase"] == "Failed", seconds=60)
+    (state,) = [status["state"]["terminated"] for status in get("pod", "open", namespace)["status"]["containerStatuses"]]
+    assert state["exitCode"] == 7
+    kubectl("-n", namespace, "delete", "pod", "open", "--wait=false")
 
 
 async def test_a_full_disk_is_an_error_of_the_job(endpoint: str) -> None:
