@@ -12,9 +12,9 @@ pytestmark = pytest.mark.e2e
 SANDBOX = "mcp.optimizer.dev/component=sandbox"
 
 
-async def test_an_agent_sees_three_tools_instead_of_hundreds(endpoint: str) -> None:
+async def test_an_agent_sees_four_tools_instead_of_hundreds(endpoint: str) -> None:
     names = sorted(tool.name for tool in await agent.tools(endpoint))
-    assert names == ["discover", "execute", "execute_code"]
+    assert names == ["discover", "execute", "execute_batch", "execute_code"]
 
 
 async def test_discovery_finds_a_tool_by_what_it_does(endpoint: str) -> None:
