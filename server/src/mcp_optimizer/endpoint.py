@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 
 CALL: Mapping[str, str] = MappingProxyType({"mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool"})
 """What the span of a call says besides its name."""
-FOR_PROGRAMS = frozenset({-32021, -32042})
-"""Refusals that a client acts on by itself: a capability it did not declare, an address the user has to visit first."""
+MISSING_CAPABILITY = -32021
+VISIT_FIRST = -32042
 
 
 QUICK = frozenset({"discover", "execute", "execute_batch"})
@@ -130,7 +130,7 @@ class Endpoint:
             return result
         except CallFailure as failure:
             outcome = str(failure.code)
-            if isinstance(failure, StateRefused) or (failure.rpc is not None and failure.rpc.code in FOR_PROGRAMS):
+            if _is_for_programs(failure, context):
                 raise
             return failure_result(failure)
         except UnknownTool:
@@ -193,6 +193,14 @@ class Endpoint:
             return self._invoker.snapshot()
         except CallFailure:
             return None
+
+
+def _is_for_programs(failure: CallFailure, context: CallContext) -> bool:
+    """Whether a client acts on the refusal by itself: on state of another call, a capability it did not declare, an address to visit first."""
+    if isinstance(failure, StateRefused):
+        return True
+    code = failure.rpc.code if failure.rpc is not None else None
+    return code == VISIT_FIRST or (code == MISSING_CAPABILITY and context.client_capabilities is not None)
 
 
 def _tool_id(name: str, server: str | None) -> str:

@@ -19,6 +19,7 @@ from .upstream.upstream import Offer, Upstream
 INVALID_PARAMS: Final = -32602
 METHOD_NOT_FOUND: Final = -32601
 RESOURCE_NOT_FOUND: Final = -32002
+MAX_PROPOSALS: Final = 100
 Kind = Literal["resources", "resourceTemplates", "prompts"]
 _KEYS: Final[dict[Kind, str]] = {"resources": "uri", "resourceTemplates": "uriTemplate", "prompts": "name"}
 Result = dict[str, Any]
@@ -29,14 +30,20 @@ class Offers:
 
     def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
+        self._entries: dict[tuple[Kind, str | None], list[Entry]] = {}
+        self._entries_of: Snapshot | None = None
 
     def listed(self, kind: Kind, server: str | None, cursor: str | None) -> Result:
         """A page of the list. Raises `paging.BadCursor` or `CallFailure`."""
         snapshot = self.offering(server, "prompts" if kind == "prompts" else "resources")
-        names = [server] if server is not None else sorted(snapshot.offers)
-        return page(
-            kind, [entry for name in names for entry in _entries(snapshot.offers[name][1].extras, kind, name, server is None)], cursor
-        )
+        if snapshot is not self._entries_of:
+            self._entries, self._entries_of = {}, snapshot
+        entries = self._entries.get((kind, server))
+        if entries is None:
+            names = [server] if server is not None else sorted(snapshot.offers)
+            entries = [entry for name in names for entry in _entries(snapshot.offers[name][1].extras, kind, name, server is None)]
+            self._entries[kind, server] = entries
+        return page(kind, entries, cursor)
 
     async def read(self, uri: str, server: str | None, context: CallContext) -> Result:
         """The contents of a resource, with the server's cache hints."""
@@ -47,8 +54,8 @@ class Offers:
             text = f"no resource {uri[: naming.MAX_NAME]!r}: take its uri from resources/list"
             raise CallFailure(NOT_FOUND, text, RpcError(RESOURCE_NOT_FOUND, text))
         result = await self._invoker.ask(upstream, "resources/read", own, {"uri": own}, None, context)
-        if server is None and "contents" in result:
-            contents = _bounded(upstream.name, result["contents"])
+        contents = _bounded(upstream.name, result.get("contents", []))
+        if server is None and contents:
             result = {**result, "contents": [naming.renamed_contents(name, item) if isinstance(item, dict) else item for item in contents]}
         return result
 
@@ -62,8 +69,8 @@ class Offers:
             raise CallFailure(NOT_FOUND, text, RpcError(INVALID_PARAMS, text))
         params: Result = {"name": own} if arguments is None else {"name": own, "arguments": arguments}
         result = await self._invoker.ask(upstream, "prompts/get", own, params, None, context)
-        if server is None and "messages" in result:
-            messages = _bounded(upstream.name, result["messages"])
+        messages = _bounded(upstream.name, result.get("messages", []))
+        if server is None and messages:
             result = {**result, "messages": [_renamed(name, message) for message in messages]}
         return result
 
@@ -78,7 +85,8 @@ class Offers:
             text = f"nothing to complete is called {str(ref.get(field))[: naming.MAX_NAME]!r}: take it from a list of this endpoint"
             raise CallFailure(NOT_FOUND, text, RpcError(INVALID_PARAMS, text))
         relayed = {key: params[key] for key in ("argument", "context") if params.get(key) is not None}
-        return await self._invoker.ask(upstream, "completion/complete", own, {**relayed, "ref": {**ref, field: own}}, None, context)
+        result = await self._invoker.ask(upstream, "completion/complete", own, {**relayed, "ref": {**ref, field: own}}, None, context)
+        return {**result, "completion": _first_values(result.get("completion"))}
 
     def offering(self, server: str | None, feature: str) -> Snapshot:
         """The snapshot in force. Raises `CallFailure` (METHOD_NOT_FOUND) when the route does not have this."""
@@ -115,6 +123,14 @@ def _renamed(server: str, message: Any) -> Any:
     if not isinstance(message, dict) or not isinstance(message.get("content"), dict):
         return message
     return {**message, "content": naming.with_entry_uris(server, [message["content"]])[0]}
+
+
+def _first_values(completion: Any) -> Result:
+    """No more proposals than the protocol allows, whatever a server sends."""
+    if not isinstance(completion, dict) or not isinstance(completion.get("values"), list):
+        return {"values": []}
+    more = {"hasMore": True} if len(completion["values"]) > MAX_PROPOSALS else {}
+    return {**completion, "values": completion["values"][:MAX_PROPOSALS], **more}
 
 
 def _bounded(server: str, items: Any) -> list[Any]:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 
+from tests.integration.server.conftest import Start
 from tests.integration.server.everything import Era, hosting
 from tests.integration.server.harness import eventually, serving, write_config
+from tests.integration.server.upstreams import Modern
 
 pytestmark = pytest.mark.integration
 CLIENTS = ("legacy", "2026-07-28")
@@ -91,6 +94,32 @@ async def test_the_same_question_comes_through_execute(tmp_path: Path) -> None:
             async with Client(server.url, mode="2026-07-28", elicitation_callback=answer) as client:
                 result = await client.call_tool("execute", {"tool": "it.greet"})
                 assert result.content[0].text == "Hello Ada, asked once"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("able", "code"), [({}, -32021), (None, None)], ids=["modern client", "legacy client"])
+async def test_a_capability_that_a_client_did_not_declare_is_an_error_its_program_understands(
+    start: Start, tmp_path: Path, able: dict[str, Any] | None, code: int | None
+) -> None:
+    class Demanding(Modern):
+        async def handle(self, request: web.Request) -> web.StreamResponse:
+            message = await request.json()
+            if message["method"] != "tools/call":
+                return await super().handle(request)
+            error = {"code": -32021, "message": "sampling is needed", "data": {"requiredCapabilities": {"sampling": {}}}}
+            return web.json_response({"jsonrpc": "2.0", "id": message["id"], "error": error}, status=400)
+
+    it = await start(Demanding())
+    write_config(tmp_path / "config.json", {"it": it.url}, mode="mcp_only")
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(it.tools))
+        async with Client(server.url, mode="legacy" if able is None else "2026-07-28") as client:
+            if code is None:
+                result = await client.call_tool("it.echo", {})
+                assert result.is_error and "sampling is needed" in result.content[0].text  # type: ignore[union-attr]
+                return
+            with pytest.raises(MCPError) as refused:
+                await client.call_tool("it.echo", {})
+            assert (refused.value.error.code, refused.value.error.data) == (code, {"requiredCapabilities": {"sampling": {}}})
 
 
 async def test_a_legacy_client_is_told_that_the_server_needs_an_answer(tmp_path: Path) -> None:
