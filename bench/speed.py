@@ -18,7 +18,7 @@ from bench.children import Server, optimizer, settled
 from bench.figures import line
 from bench.speed_catalogue import CALL_TOOL
 from bench.speed_load import Load, Outcome
-from bench.speed_processes import LOAD_CORE, SERVER_CORE, apply, on_core, upstream, yardstick
+from bench.speed_processes import LOAD_CORE, SERVER_CORE, apply, on_core, resident_kb, upstream, yardstick
 from bench.speed_requests import LEGACY, Request
 
 TOOLS = 500
@@ -162,8 +162,11 @@ async def latencies(maximum: float) -> dict[str, float]:
 async def memory() -> dict[str, float]:
     """The figures in MB and KB."""
     async with contextlib.AsyncExitStack() as stack:
+        bare = await stack.enter_async_context(optimizer({}, prefix=on_core(SERVER_CORE)))
         server = await gateway(stack, "modern", "mcp_only")
-        return await speed_memory.measure(_port(server.url), server.pid, TOOL)
+        base = resident_kb(bare.pid) / 1024
+        print(f"memory: {base:.1f} MB before any server, {resident_kb(server.pid) / 1024:.1f} MB with {TOOLS} tools", flush=True)
+        return {"base_mb": base, **await speed_memory.measure(_port(server.url), server.pid, TOOL)}
 
 
 def _port(url: str) -> int:

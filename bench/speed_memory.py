@@ -50,8 +50,7 @@ _SEARCHES = {era: discover(era) for era in (LEGACY, MODERN)}
 
 
 async def measure(port: int, pid: int, tool: str) -> dict[str, float]:
-    """`base_mb` of a server that knows its tools; `session_kb` per idle connection. Prints the KB of an open request."""
-    base = resident_kb(pid) / 1024
+    """`session_kb` per idle connection. Prints the KB of an open request."""
     request, held = direct(tool), direct(tool, delay_ms=OPEN_MS)
     await _hold(port, request, 200)  # what the first clients ever make the process allocate is not theirs
     before = resident_kb(pid)
@@ -66,8 +65,8 @@ async def measure(port: int, pid: int, tool: str) -> dict[str, float]:
     await asyncio.gather(*asked)
     for _, writer in streams:
         writer.close()
-    print(f"memory: base {base:.1f} MB, idle connection {per_session:.1f} KB, open request {(peak - before) / OPEN:.1f} KB", flush=True)
-    return {"base_mb": base, "session_kb": per_session}
+    print(f"memory: idle connection {per_session:.1f} KB, open request {(peak - before) / OPEN:.1f} KB", flush=True)
+    return {"session_kb": per_session}
 
 
 async def _connect(port: int, request: Request, count: int) -> list[Stream]:

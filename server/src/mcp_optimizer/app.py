@@ -17,7 +17,7 @@ from .changes import Changes
 from .config_source import follow, from_config_map, from_file
 from .discovery import Discovery
 from .endpoint import Endpoint
-from .fastpath import FastPath
+from .fastpath import FastPath, FastPathCollector
 from .federation import Federation
 from .flow_metrics import FlowCollector
 from .gate import Gate
@@ -87,6 +87,7 @@ class Process:
         running = Cancellations()
         self.fast_path = FastPath(endpoint, {SERVER_INFO_META_KEY: server.server_info_stamp}, running)
         fast = self.fast_path.serve if settings.fast_path else None
+        self.telemetry.registry.register(FastPathCollector(self.fast_path))
         hosted = LegacyClients(self._manager.handle_request, invoker, self.changes, sessions, running)
         self.gate = Gate(hosted, self.telemetry, self.admission, lambda: self.federation.snapshot, fast)
         self.management = Management(

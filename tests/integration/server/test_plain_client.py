@@ -172,7 +172,9 @@ async def test_a_reader_that_pauses_stops_the_server() -> None:
         response.release()
 
 
-@pytest.mark.parametrize("url", ["https://a/", "http://user:word@a/", "ftp://a/", "http:///a", "a", "http://a:b/"])
+@pytest.mark.parametrize(
+    "url", ["https://a/", "http://user:word@a/", "ftp://a/", "http:///a", "a", "http://a:b/", "http://a/ü", "http://a/a b", "http://a/../b"]
+)
 def test_other_addresses_are_left_to_the_general_client(url: str) -> None:
     assert not PlainClient({}, 4.0).serves(url)
 

@@ -4,5 +4,6 @@ Whatever is not exactly of that shape is left to the SDK-hosted server, which an
 """
 
 from .app import FastPath
+from .metrics import FastPathCollector
 
-__all__ = ["FastPath"]
+__all__ = ["FastPath", "FastPathCollector"]

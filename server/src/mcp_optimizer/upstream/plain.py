@@ -5,17 +5,20 @@ TLS; whatever is not a plain `http://` URL goes through aiohttp, whose errors th
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from .line import Line, PlainResponse
 
 MAX_URLS: Final = 4096
+_SIMPLE: Final = re.compile(r"[!#-;=?-\[\]_a-z~]+").fullmatch
+"""URLs of characters that stand for themselves."""
 
 
 class NotConnected(aiohttp.ClientOSError):
@@ -128,16 +131,17 @@ class PlainClient:
 
 def _parsed(url: str, headers: Mapping[str, str]) -> Target | None:
     try:
-        parsed = URL(url)
-        host, port = parsed.raw_host, parsed.port
+        parsed = urlsplit(url)
+        host, port = parsed.hostname, parsed.port or 80
     except ValueError:
         return None
-    if parsed.scheme != "http" or not host or port is None or parsed.raw_user is not None or parsed.raw_password is not None:
+    # What would have to be quoted or resolved first is for the general client.
+    if parsed.scheme != "http" or not host or parsed.username is not None or not _SIMPLE(url) or "/." in parsed.path:
         return None
     name = f"[{host}]" if ":" in host else host
     shown = name if port == 80 else f"{name}:{port}"
-    first = f"POST {parsed.raw_path_qs} HTTP/1.1\r\nHost: {shown}\r\n".encode("ascii")
-    return Target(host, port, first + _lines(headers))
+    asked = (parsed.path or "/") + (f"?{parsed.query}" if parsed.query else "")
+    return Target(host, port, f"POST {asked} HTTP/1.1\r\nHost: {shown}\r\n".encode("ascii") + _lines(headers))
 
 
 def _lines(headers: Mapping[str, str]) -> bytes:
