@@ -111,6 +111,9 @@ def test_a_config_change_reaches_the_config_map_and_restarts_no_pod(both: Cluste
     until("second server in the config", lambda: [u["name"] for u in config(both)["upstreams"]] == ["s", "second"], seconds=5)
     both.apply(optimizer(**SCALED, mode="mcp_only", servers={"selector": {"matchLabels": {"team": "a"}}}))
     until("mode and selection in the config", lambda: config(both)["mode"] == "mcp_only" and config(both)["upstreams"] == [], seconds=5)
+    tools = {"pinned": ["s.one"], "exclude": ["*.delete_*"], "maxResultBytes": 4096}
+    both.apply(optimizer(**SCALED, tools=tools, batch={"maxItems": 7}))
+    until("tools in the config", lambda: (config(both).get("tools"), config(both).get("batch")) == (tools, {"maxItems": 7}), seconds=5)
     after = both.get("deployment", "o-optimizer")
     assert before is not None and after is not None
     assert before["spec"]["template"] == after["spec"]["template"]
