@@ -233,3 +233,17 @@ async def test_no_batch_takes_more_than_eight_places_at_once(batches: Batches) -
     batches.desk.release.set()
     assert (await task)["status"] == "ok"
     assert batches.desk.most_held == 8
+
+
+@pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+async def test_a_client_that_wants_progress_hears_of_every_call_that_ended(batches: Batches, era: Any) -> None:
+    heard: list[tuple[float, float | None, str | None]] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        heard.append((done, total, message))
+
+    async with Client(batches.server.url, mode=era) as client:
+        calls = [write("a", id="first"), TEAR, write("c")]
+        await client.call_tool("execute_batch", {"calls": calls}, progress_callback=progress)
+        await eventually(lambda: len(heard) == 3)
+    assert heard == [(1, 3, "first ok"), (2, 3, "1 failed"), (3, 3, "2 skipped")]

@@ -51,6 +51,8 @@ class Batch:
         # No notifications: they could not say which call they are about. Capabilities: a tool that needs its client must not go on without.
         brings = context.trace or context.client_capabilities
         self._context = CallContext(trace=context.trace, client_capabilities=context.client_capabilities) if brings else PLAIN
+        self._tell = context.on_notification if context.progress else None
+        self._ended_so_far = 0
         self._cutter = cutter
         self._ended = [asyncio.Event() for _ in plan.items]
         self._slots = asyncio.Semaphore(MAX_PARALLEL if plan.parallel else 1)
@@ -90,6 +92,14 @@ class Batch:
                     await self._try(item, outcome)
         finally:
             self._ended[item.position].set()
+        await self._progress(item)
+
+    async def _progress(self, item: Item) -> None:
+        self._ended_so_far += 1
+        if self._tell is not None:
+            how = "skipped" if self.outcomes[item.position].skipped else "ok" if self.outcomes[item.position].ok else "failed"
+            params = {"progress": self._ended_so_far, "total": len(self._plan.items), "message": f"{item.name} {how}"}
+            await self._tell("notifications/progress", params)
 
     async def _try(self, item: Item, outcome: Outcome) -> None:
         try:
