@@ -74,7 +74,21 @@ def call(name: str, arguments: dict[str, Any], *extra: tuple[str, str], path: st
 
 
 INITIALIZE = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "f", "version": "1"}}
+TASKS = {"_meta": {META + "clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}}
+LISTEN = {"notifications": {"toolsListChanged": True, "promptsListChanged": True, "resourceSubscriptions": ["test://a"]}}
 EXECUTE = {"tool": "modern.create_issue", "arguments": ARGUMENTS}
+BATCH = {
+    "calls": [
+        {"id": "first", **EXECUTE, "compensate": {"tool": "legacy.create_issue", "arguments": {"repo": "${first.repo}", "title": "undo"}}},
+        {
+            "id": "second",
+            "tool": "legacy.create_issue",
+            "arguments": {"repo": "a/b", "title": "${first.title}", "labels": ["${first.labels.0}"]},
+        },
+    ],
+    "mode": "sequential",
+    "on_error": "compensate",
+}
 VALID = (
     modern("server/discover", {}),
     modern("tools/list", {}),
@@ -84,7 +98,10 @@ VALID = (
     call("execute", EXECUTE),
     call("execute", {"tool": "legacy.create_issue", "arguments": ARGUMENTS}),
     call("execute_batch", {"calls": [EXECUTE, EXECUTE], "mode": "sequential"}),
-    call("execute_code", {"code": "print(1)"}),
+    call("execute_batch", BATCH),
+    call("execute_batch", {**BATCH, "mode": "parallel", "on_error": "continue"}),
+    call("discover", {"query": "issue", "detail": "names", "limit": 2, "cursor": "abc"}),
+    call("execute_code", {"code": "print(1)", "params": {"a": 1}, "timeout_s": 1}),
     modern("tools/call", {"name": "execute", "arguments": EXECUTE, "_meta": {"progressToken": 7}}, ("Mcp-Name", "execute")),
     modern(
         "tools/call", {"name": "execute", "arguments": EXECUTE, "requestState": "x", "inputResponses": {"a": {}}}, ("Mcp-Name", "execute")
@@ -93,7 +110,10 @@ VALID = (
     modern("resources/read", {"uri": "test://a"}, ("Mcp-Name", "test://a")),
     modern("prompts/get", {"name": "p", "arguments": {"a": "b"}}, ("Mcp-Name", "p")),
     modern("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": "b"}}),
-    modern("tasks/get", {"taskId": "t"}, ("Mcp-Name", "t")),
+    modern("tasks/get", {"taskId": "t", **TASKS}, ("Mcp-Name", "t")),
+    modern("tasks/update", {"taskId": "t", "inputResponses": {"a": {"action": "accept"}}, **TASKS}, ("Mcp-Name", "t")),
+    modern("tasks/cancel", {"taskId": "t", **TASKS}, ("Mcp-Name", "t")),
+    modern("subscriptions/listen", LISTEN),
     legacy("initialize", INITIALIZE),
     legacy("notifications/initialized"),
     legacy("ping"),
@@ -113,6 +133,21 @@ DIRECT = (
     legacy("tools/list", {}),
     modern("resources/read", {"uri": "test://a"}, ("Mcp-Name", "test://a"), path="/mcp/modern"),
     modern("prompts/list", {}),
+    modern("prompts/get", {"name": "modern.p", "arguments": {"a": "b"}}, ("Mcp-Name", "modern.p")),
+    modern("resources/templates/list", {"cursor": "x"}),
+    modern("subscriptions/listen", LISTEN),
+    modern("subscriptions/listen", LISTEN, path="/mcp/modern"),
+    modern(
+        "completion/complete",
+        {"ref": {"type": "ref/resource", "uri": "a://{b}"}, "argument": {"name": "b", "value": "c"}},
+        path="/mcp/modern",
+    ),
+    legacy("resources/subscribe", {"uri": "test://a"}, path="/mcp/legacy"),
+    legacy("resources/read", {"uri": "test://a"}),
+    legacy(
+        "completion/complete",
+        {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": "b"}, "context": {"arguments": {"x": "y"}}},
+    ),
 )
 
 
