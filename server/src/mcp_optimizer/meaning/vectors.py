@@ -1,6 +1,6 @@
 """The nearest of a few thousand vectors, without a numeric library: the signs of all, then the exact angle of the few that are near.
 
-A numeric library would cost every replica 25 MB. Comparing signs is one XOR and one population count of an integer per tool.
+A numeric library would add 73 MB to the image and 16 MB to each replica. Comparing signs is one XOR and one population count of an integer per tool.
 """
 
 import heapq
