@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from prometheus_client import generate_latest
@@ -10,6 +11,7 @@ from prometheus_client import generate_latest
 from mcp_optimizer.admission import Admission
 from mcp_optimizer.config_source import BadDocument, follow, parse
 from mcp_optimizer.discovery import Discovery
+from mcp_optimizer.fastpath import FastPath, FastPathCollector
 from mcp_optimizer.federation import Federation
 from mcp_optimizer.flow_metrics import FlowCollector
 from mcp_optimizer.keys import Keys
@@ -71,6 +73,7 @@ async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None
     sealer = Sealer(Keys(None))
     Discovery(EmbeddingClient(), telemetry.registry)
     telemetry.registry.register(FlowCollector(Admission(Ration(1)), Patience()))
+    telemetry.registry.register(FastPathCollector(FastPath(cast(Any, None), {})))
     telemetry.registry.register(KeptCollector(Handles(sealer, peers), Tasks(sealer, peers), peers))
     scraped = set(re.findall(r"^# TYPE (mcp_optimizer\S+) ", generate_latest(telemetry.registry).decode(), re.MULTILINE))
     documented = set(re.findall(r"^\| `(mcp_optimizer\w+)`", PAGE.read_text(), re.MULTILINE))
