@@ -73,7 +73,7 @@ async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None
     sealer = Sealer(Keys(None))
     Discovery(EmbeddingClient(), telemetry.registry)
     telemetry.registry.register(FlowCollector(Admission(Ration(1)), Patience()))
-    telemetry.registry.register(FastPathCollector(FastPath(cast(Any, None), {})))
+    telemetry.registry.register(FastPathCollector(FastPath(cast(Any, None), {}, cast(Any, None))))
     telemetry.registry.register(KeptCollector(Handles(sealer, peers), Tasks(sealer, peers), peers))
     scraped = set(re.findall(r"^# TYPE (mcp_optimizer\S+) ", generate_latest(telemetry.registry).decode(), re.MULTILINE))
     documented = set(re.findall(r"^\| `(mcp_optimizer\w+)`", PAGE.read_text(), re.MULTILINE))
