@@ -24,7 +24,7 @@ finish() { # PID NAME: wait for a group and print what it said
 }
 
 section "lint"; bash scripts/lint.sh "$py"
-section "packages and tools"; "$py" -m devcluster install-deps; "$py" -m devcluster tool kubectl
+section "packages and tools"; "$py" -m devcluster install-deps; "$py" -m devcluster tool kubectl; "$py" -c 'from tests.conformance.suite import installed; print(installed().home)'
 section "unit, and integration side by side"
 group integration-a -m integration tests/integration/chart tests/integration/crds tests/integration/devcluster tests/integration/sandbox tests/integration/server
 a=$!
