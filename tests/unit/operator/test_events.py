@@ -80,10 +80,12 @@ def test_how_conditions_begin_is_no_news_unless_it_is_bad() -> None:
         condition("Ready", "False", "Progressing"),
         condition("Verified", "Unknown", "NotChecked"),
         condition("Paused", "False", "NotPaused"),
-        condition("ScalingActive", "False", "AutoscalingDisabled"),
+        condition("EgressEnforced", "Unknown", "SandboxDisabled"),
         condition("SandboxReady", "True", "PoolAtTarget"),
     ]
     assert transitions([], first) == []
+    assert transitions([], [condition("SandboxReady", "False", "PoolFilling")]) == []
+    assert transitions([], [condition("SandboxReady", "False", "SandboxDisabled")]) == []
     (found,) = transitions([], [condition("Ready", "False", "InvalidSpec", "spec.x: no")])
     assert (found.reason, found.warning, found.note) == ("InvalidSpec", True, "Ready is False: spec.x: no")
     assert [told.reason for told in transitions([], [condition("Paused", "True", "Paused")])] == ["Paused"]

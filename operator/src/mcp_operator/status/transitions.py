@@ -14,21 +14,19 @@ _TOLD: Final = (
     ConditionType.EGRESS_ENFORCED,
     ConditionType.TOOLS_PINNED,
     ConditionType.CONFIG_IN_FORCE,
-    ConditionType.SCALING_ACTIVE,
     ConditionType.PAUSED,
 )
-"""Beside Ready, which sums up the others; Reconciling, Stalled and Available say nothing that Ready does not."""
+"""Beside Ready, which sums up the others; Reconciling, Stalled and Available say nothing that Ready does not, and an autoscaler has Events of its own."""
 _TROUBLES: Final = NEEDS_A_HUMAN | {
     Reason.REPLICAS_UNAVAILABLE,
     Reason.APPLY_FAILED,
     Reason.UNREACHABLE,
     Reason.TIMEOUT,
-    Reason.SCALING_INACTIVE,
     Reason.CONFIG_OUTDATED,
     Reason.PINNED_TOOL_UNKNOWN,
 }
-_UNREMARKABLE: Final = frozenset(
-    {Reason.PROGRESSING.value, Reason.NOT_CHECKED.value, Reason.NOT_PAUSED.value, Reason.AUTOSCALING_DISABLED.value}
+_BEGINNINGS: Final = frozenset(
+    {Reason.PROGRESSING.value, Reason.NOT_PAUSED.value, Reason.POOL_FILLING.value, Reason.SANDBOX_DISABLED.value}
 )
 """How conditions begin."""
 
@@ -56,7 +54,8 @@ def transitions(old: Sequence[Condition], new: Sequence[Condition]) -> list[Tran
 
 def _news(kind: ConditionType, then: Condition | None, now: Condition) -> bool:
     if then is None:
-        return now.reason not in _UNREMARKABLE and (now.status != "True" or kind is ConditionType.PAUSED)
+        # Unknown is how most begin, and what is well from the start is no news.
+        return now.reason not in _BEGINNINGS and now.status == ("True" if kind is ConditionType.PAUSED else "False")
     return then.status != now.status or (kind is ConditionType.READY and then.reason != now.reason)
 
 
