@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from devcluster.__main__ import parser
+from mcp_optimizer_api.names import GROUP
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.server import MCPServerSpec
 from mcp_optimizer_api.status import ConditionType, Reason
@@ -58,7 +59,8 @@ def manifests() -> Iterator[tuple[str, dict[str, object]]]:
         text = filled(page.read_text())
         for block in re.findall(r"```yaml\n(.*?)```", text, re.S) + re.findall(r"<<\s*END\n(.*?)\nEND", text, re.S):
             for document in yaml.safe_load_all(block):
-                yield named(page), document
+                if str(document.get("apiVersion", "")).startswith(f"{GROUP}/"):
+                    yield named(page), document
 
 
 def filled(text: str) -> str:
