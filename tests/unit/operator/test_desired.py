@@ -120,6 +120,12 @@ def test_a_thousand_servers_fit_into_one_config_map() -> None:
     assert len(ServerConfig.model_validate_json(document).upstreams) == 1000
 
 
+def test_the_config_names_the_web_pages_that_may_speak() -> None:
+    spec = MCPOptimizerSpec.model_validate({"allowedOrigins": ["https://app.example.com"]})
+    assert render_config(owner("MCPOptimizer"), spec, []).allowed_origins == ["https://app.example.com"]
+    assert render_config(owner("MCPOptimizer"), MCPOptimizerSpec(), []).allowed_origins == []
+
+
 def test_the_config_carries_the_synonyms_of_the_catalogue() -> None:
     document = one(of_optimizer(search={"synonyms": [["ticket", "Vorgang"]]}), "ConfigMap")["data"][CONFIG_KEY]
     assert ServerConfig.model_validate_json(document).search_synonyms == [["ticket", "Vorgang"]]
