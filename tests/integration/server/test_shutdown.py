@@ -85,6 +85,7 @@ async def test_a_call_in_flight_at_sigterm_is_answered_even_when_it_outlasts_the
     [
         ({}, "MCP_CONFIG is '': set it to configmap:NAME or file:PATH"),
         ({"MCP_CONFIG": "file:x", "MCP_PORT": "http"}, "MCP_PORT is 'http': set it to a port number"),
+        ({"MCP_CONFIG": "file:x", "MCP_GRACE_SECONDS": "7"}, "MCP_GRACE_SECONDS is 7: set it to 10 or more, or lower MCP_DRAIN_SECONDS"),
         ({"MCP_CONFIG": "file:x", "LOG_LEVEL": "loud"}, "LOG_LEVEL is 'LOUD': set it to DEBUG"),
     ],
 )
