@@ -52,7 +52,7 @@ def families(draw: st.DrawFn) -> list[Manifest]:
     return of_optimizer(name, draw(UPSTREAMS), autoscaling=autoscaling, replicas=replicas)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(families())
 def test_every_child_is_named_labelled_and_owned(children: list[Manifest]) -> None:
     assert len({key_of(child) for child in children}) == len(children)
@@ -67,7 +67,7 @@ def test_every_child_is_named_labelled_and_owned(children: list[Manifest]) -> No
         json.dumps(child)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(families())
 def test_every_selector_selects_the_pods_of_its_own_deployment(children: list[Manifest]) -> None:
     deployment = one(children, "Deployment")
@@ -78,14 +78,14 @@ def test_every_selector_selects_the_pods_of_its_own_deployment(children: list[Ma
         assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(families())
 def test_replicas_belong_to_exactly_one_owner(children: list[Manifest]) -> None:
     scaled = any(child["kind"] == "HorizontalPodAutoscaler" for child in children)
     assert ("replicas" in one(children, "Deployment")["spec"]) is not scaled
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(families())
 def test_every_pod_is_restricted(children: list[Manifest]) -> None:
     pod = one(children, "Deployment")["spec"]["template"]["spec"]
