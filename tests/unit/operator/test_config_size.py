@@ -11,8 +11,9 @@ LIMIT = 1024 * 1024
 SERVERS = 1000
 
 
-def test_the_config_of_a_thousand_servers_with_the_longest_names_stays_under_a_mebibyte() -> None:
-    spec = MCPServerSpec.model_validate({"image": "example/server:1", "path": "/" + "p" * 100})
+def test_the_config_of_a_thousand_servers_with_the_longest_names_and_bounds_of_their_own_stays_under_a_mebibyte() -> None:
+    resilience = {"maxConcurrent": 10_000, "breaker": {"openSeconds": 60}, "retries": {"when": "connect-failure"}}
+    spec = MCPServerSpec.model_validate({"image": "example/server:1", "path": "/" + "p" * 100, "resilience": resilience})
     names = [f"{number:04}-{'n' * 58}" for number in range(SERVERS)]
     upstreams = [upstream(Owner(Key("MCPServer", "n" * 63, name), f"uid-{name}"), spec) for name in names]
     owner = Owner(Key("MCPOptimizer", "n" * 63, "o" * 63), "00000000-0000-0000-0000-000000000000")
