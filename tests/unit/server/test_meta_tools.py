@@ -12,8 +12,9 @@ import pytest
 from mcp_optimizer import errors
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.results import squeezed
+from mcp_optimizer.search import NearestNames
 from mcp_optimizer.selection import hidden_by, unknown_pins
-from mcp_optimizer.spelling import Spellings
+from mcp_optimizer.spelling import Spellings, letters
 from mcp_optimizer.state.handles import Chunk
 from mcp_optimizer.tools.cut import Cutter, fair_share
 from mcp_optimizer.tools.manifest import strategy
@@ -107,7 +108,7 @@ def test_names_in_a_template_are_found_wherever_they_are() -> None:
 )
 def test_a_name_is_taken_for_another_only_when_there_is_one(wrong: str, meant: Any) -> None:
     ids = ["it.create_issue", "it.close", "other.close", "a.b_c", "ab.c", "it.grösse", "it.日本"]
-    tools = [SimpleNamespace(id=name, name=name.partition(".")[2]) for name in ids]
+    tools = [SimpleNamespace(id=name, spelt=(letters(name), letters(name.partition(".")[2]))) for name in ids]
     assert Spellings(tools).meant(wrong) == meant
 
 
@@ -260,3 +261,10 @@ def test_a_slim_schema_means_the_same_and_keeps_a_property_called_title() -> Non
     }
     assert schema["title"] == "create_issueArguments", "the definition itself must not change"
     assert [slim(odd) for odd in (True, None, [], {"title": 7, "properties": "x"})] == [True, None, [], {"title": 7, "properties": "x"}]
+
+
+def test_the_nearest_names_are_found_among_thousands_that_are_all_alike() -> None:
+    names = NearestNames([f"server-{number % 40}.create_some_thing_{number}" for number in range(10_000)] + ["git.close_issue"])
+    assert names.nearest("server-3.creat_some_thing_4443")[0] == "server-3.create_some_thing_4443"
+    assert names.nearest("git.clse_isue") == ["git.close_issue"]
+    assert names.nearest("zzz") == []
