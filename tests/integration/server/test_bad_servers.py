@@ -135,7 +135,7 @@ async def test_an_unknown_tool_is_answered_with_the_names_that_look_like_it(star
 
 async def test_hostile_definitions_are_dropped_or_cleaned_and_the_rest_is_served(start: Start, tmp_path: Path) -> None:
     deep: dict[str, Any] = {"type": "object"}
-    for _ in range(100):
+    for _ in range(50):
         deep = {"type": "object", "properties": {"a": deep}}
     tools: list[Any] = [
         {"name": "good", "description": "Fine.\u202e\u200b Really", "inputSchema": {"type": "object"}, "outputSchema": {"type": "string"}},
