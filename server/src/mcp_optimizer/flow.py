@@ -1,5 +1,7 @@
 """Bodies in and out, at the pace of whoever is slower and never with more in memory than was asked for."""
 
+import asyncio
+import contextlib
 from typing import Final
 
 from .asgi import Message, Receive, Send
@@ -8,6 +10,8 @@ from .rejection import Busy, ClientLeft, Rejected
 
 PART: Final = 256 * 1024
 """An answer goes out in parts of this size, each when the client has read most of the one before."""
+DISCARD_BYTES: Final = 64 * 1024 * 1024
+DISCARD_SECONDS: Final = 5.0
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, holding: Holding) -> bytes:
@@ -15,6 +19,9 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, ho
     too_large = f"a request may have {most} bytes, limits.maxRequestBytes of this endpoint: send less, or data by reference"
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > most:
+        # A client that waits for leave to send its body need not send it at all.
+        if b"expect" not in headers:
+            await discard(receive)
         raise Rejected(413, "too_large", too_large)
     message = await receive()
     if not message.get("more_body", False) and message["type"] == "http.request" and len(message.get("body", b"")) <= FREE_BYTES:
@@ -28,6 +35,9 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, ho
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > most:
+            chunks.clear()
+            if message.get("more_body", False):
+                await discard(receive)
             raise Rejected(413, "too_large", too_large)
         try:
             await growing.reach(size)
@@ -39,6 +49,21 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, ho
         if not message.get("more_body", False):
             return b"".join(chunks)
         message = await receive()
+
+
+async def discard(receive: Receive) -> None:
+    """Read what is left of a body that is refused, within bounds: many clients read no answer before they have sent everything.
+
+    Closing earlier resets their connection, and they never learn what was wrong.
+    """
+    left = DISCARD_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
 
 
 def paced(send: Send) -> Send:

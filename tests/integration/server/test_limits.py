@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 from mcp import Client
 
+from tests.fuzz.corpus import PLAIN, Request
+from tests.fuzz.wire import Line
 from tests.integration.server.child import HEADERS, call
 from tests.integration.server.conftest import Start
 from tests.integration.server.harness import Running, eventually, serving, write_config
@@ -140,6 +142,21 @@ async def test_a_request_that_is_too_large_is_told_the_bound_of_the_configuratio
         await server.tools_ready(len(TOOLS))
         status, _, text = await post(server, call("it.echo", arguments={"message": "x" * 5000}))
         assert status == 413 and "5000 bytes, limits.maxRequestBytes" in text
+
+
+async def test_a_client_that_sends_all_of_a_body_that_is_too_large_before_it_reads_gets_the_answer(start: Start, tmp_path: Path) -> None:
+    upstream = await start(Modern())
+    write_config(tmp_path / "config.json", {"it": upstream.url})
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(TOOLS))
+        for framing in ((), ("Transfer-Encoding: chunked",)):
+            body = b"x" * 8_000_000
+            data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if framing else body
+            line = Line(server.process.mcp_port)
+            answer = await line.ask(Request(data, PLAIN, framing=framing).encode(), silent=False)
+            line.close()
+            assert answer.statuses == (413,)
+            assert b"limits.maxRequestBytes" in answer.data
 
 
 async def test_a_reply_that_is_too_large_is_told_the_bound_of_the_configuration(start: Start, tmp_path: Path) -> None:
