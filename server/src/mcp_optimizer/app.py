@@ -30,7 +30,7 @@ from .listener import Listener
 from .management import Management
 from .meaning import EmbeddingClient
 from .patience import Patience
-from .protocol import LegacyClients, build_manager, build_server
+from .protocol import LegacyClients, build_hosted, build_server
 from .seal import Sealer
 from .settings import Settings
 from .snapshot import Snapshot
@@ -78,7 +78,7 @@ class Process:
         endpoint = Endpoint(invoker, self.lane, self.telemetry, self.handles, self.discovery)
         sessions = Sessions()
         server = build_server(endpoint, invoker, self.tasks, self.changes, sessions)
-        self._manager = build_manager(server)
+        self._hosted = build_hosted(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))
         self.admission = Admission(self.federation.memory)
@@ -88,7 +88,7 @@ class Process:
         self.fast_path = FastPath(endpoint, {SERVER_INFO_META_KEY: server.server_info_stamp}, running)
         fast = self.fast_path.serve if settings.fast_path else None
         self.telemetry.registry.register(FastPathCollector(self.fast_path))
-        hosted = LegacyClients(self._manager.handle_request, invoker, self.changes, sessions, running)
+        hosted = LegacyClients(self._hosted.serve, invoker, self.changes, sessions, running)
         self.gate = Gate(hosted, self.telemetry, self.admission, lambda: self.federation.snapshot, fast)
         self.management = Management(
             pod=settings.pod, federation=self.federation, gate=self.gate, lane=self.lane, telemetry=self.telemetry, peers=self.peers
@@ -103,7 +103,7 @@ class Process:
             asyncio.create_task(self.discovery.meanings.run()),
         ]
         try:
-            async with self._manager.run():
+            async with self._hosted.run():
                 await self._serve(background)
         finally:
             for task in background:

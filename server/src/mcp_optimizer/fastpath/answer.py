@@ -1,15 +1,14 @@
 """The response to one request: one JSON object, or a stream of events when something has to be said before the result."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 import orjson
 from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 from mcp_types.methods import serialize_server_result
 
+from mcp_optimizer.asgi import Send
 from mcp_optimizer.results import compact
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _JSON: Final = (b"content-type", b"application/json")
 _STREAM: Final = [
     (b"content-type", b"text/event-stream"),

@@ -11,6 +11,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
+from mcp_optimizer.asgi import Receive, Send
 from mcp_optimizer.cancellations import Cancellations
 from mcp_optimizer.context import CallContext
 from mcp_optimizer.endpoint import Endpoint, UnknownTool
@@ -21,11 +22,11 @@ from mcp_optimizer.protocol.failures import error_of
 from mcp_optimizer.protocol.server import list_hints
 from mcp_optimizer.routes import ROUTE
 from mcp_optimizer.stages import READ
+from mcp_optimizer.watch import Watch
 
-from .answer import Answer, Send, encode_call
+from .answer import Answer, encode_call
 from .clients import Clients
 from .request import Request, recognise
-from .watch import Receive, Watch
 
 log = logging.getLogger(__name__)
 

@@ -25,6 +25,7 @@ from .capabilities import add_capabilities
 from .catalogues import COMPLETE, LIST_TTL_MS, add_catalogues, is_modern
 from .client import Context, call_context, route_of
 from .failures import error_of
+from .hosted import Hosted
 from .listen import add_listen
 from .tasks import call_as_task, declares_tasks, serve_tasks
 
@@ -84,9 +85,13 @@ def _switch_off_sdk_spans(server: Server[Any]) -> None:
     server.middleware = [layer for layer in server.middleware if type(layer).__name__ != "OpenTelemetryMiddleware"]
 
 
-def build_manager(server: Server[Any]) -> StreamableHTTPSessionManager:
+def build_hosted(server: Server[Any]) -> Hosted:
     """The ASGI side: stateless, able to stream. Host and Origin are the gate's business."""
-    return StreamableHTTPSessionManager(app=server, stateless=True, json_response=False, max_request_body_size=LARGEST_REQUEST)
+    streams, plain = (
+        StreamableHTTPSessionManager(app=server, stateless=True, json_response=json, max_request_body_size=LARGEST_REQUEST)
+        for json in (False, True)
+    )
+    return Hosted(streams, plain)
 
 
 def _progress(ctx: Context) -> OnOutput:

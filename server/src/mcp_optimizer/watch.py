@@ -5,14 +5,18 @@ One clock for all, because nearly every call is answered before it ticks: a time
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from .answer import Answer
+from .asgi import Receive
 
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 TICK_SECONDS: Final = 0.1
 PING_SECONDS: Final = 15.0
+
+
+class Pinged(Protocol):
+    """An answer that can show signs of life before it is there."""
+
+    async def ping(self) -> None: ...
 
 
 class Entry:
@@ -20,7 +24,7 @@ class Entry:
 
     __slots__ = ("answer", "cancelled", "gone", "receive", "started", "task", "watcher")
 
-    def __init__(self, answer: Answer, receive: Receive, task: "asyncio.Task[Any] | None") -> None:
+    def __init__(self, answer: Pinged, receive: Receive, task: "asyncio.Task[Any] | None") -> None:
         self.answer = answer
         self.receive = receive
         self.task = task
@@ -45,7 +49,7 @@ class Watch:
         self._entries: dict[Entry, None] = {}
         self._clock: asyncio.TimerHandle | None = None
 
-    def enter(self, answer: Answer, receive: Receive) -> Entry:
+    def enter(self, answer: Pinged, receive: Receive) -> Entry:
         """A call of the current task begins."""
         entry = Entry(answer, receive, asyncio.current_task())
         self._entries[entry] = None
