@@ -1,4 +1,8 @@
-"""What a client's model reads about this endpoint. Every word costs every conversation: together at most 400 tokens (a test counts)."""
+"""What a client's model reads about this endpoint. Every word costs every conversation: together at most 400 tokens (a test counts).
+
+Defaults are not listed, and what nearly always keeps its default is not listed at all: the endpoint takes more than it shows, all of which
+docs/reference/meta-tools.md has.
+"""
 
 from typing import Any, Final
 
@@ -8,17 +12,13 @@ Definition = dict[str, Any]
 
 DISCOVER: Final[Definition] = {
     "name": "discover",
-    "description": (
-        "Find tools. query: what one step does, in a few words (search once per step). "
-        "ids: schemas of tools, or a server's tools. cursor: more of a cut answer. Nothing: the servers."
-    ),
+    "description": ("Find tools. query: a few words, once per step of the task. ids: schemas or a server's tools. Nothing: servers."),
     "inputSchema": {
         "type": "object",
         "properties": {
             "query": {"type": "string"},
             "ids": {"type": "array", "items": {"type": "string"}},
-            "detail": {"enum": ["names", "brief", "schema"]},
-            "limit": {"type": "integer"},
+            "detail": {"enum": ["names", "schema"]},
             "cursor": {"type": "string"},
         },
     },
@@ -26,7 +26,7 @@ DISCOVER: Final[Definition] = {
 }
 EXECUTE: Final[Definition] = {
     "name": "execute",
-    "description": "Call a tool found by discover.",
+    "description": "Call a tool.",
     "inputSchema": {
         "type": "object",
         "properties": {"tool": {"type": "string"}, "arguments": {"type": "object"}},
@@ -35,15 +35,13 @@ EXECUTE: Final[Definition] = {
 }
 EXECUTE_BATCH: Final[Definition] = {
     "name": "execute_batch",
-    "description": (
-        'Make several calls [{tool, arguments, id?, compensate?: {tool, arguments}}]. "${id.path.0}" inserts an earlier result.'
-    ),
+    "description": 'Calls [{tool, arguments, id?, compensate?: call}]; "${id.path.0}" inserts an earlier result.',
     "inputSchema": {
         "type": "object",
         "properties": {
             "calls": {"type": "array", "items": {"type": "object"}},
-            "mode": {"enum": ["sequential", "parallel"]},
-            "on_error": {"enum": ["stop", "continue", "compensate"]},
+            "mode": {"enum": ["parallel"]},
+            "on_error": {"enum": ["continue"]},
         },
         "required": ["calls"],
     },
@@ -51,13 +49,12 @@ EXECUTE_BATCH: Final[Definition] = {
 EXECUTE_CODE: Final[Definition] = {
     "name": "execute_code",
     "description": (
-        "Run Python in a fresh sandbox: standard library, no network, nothing kept. Best for loops or large data: "
-        'only prints and the last expression come back. call("server.tool", arg=value) returns a tool\'s result '
-        "(dict, list or str) or raises ToolError. params is a dict."
+        "Run Python in a fresh sandbox (stdlib, no network). For loops, large data: only prints and the last expression "
+        'come back. call("server.tool", arg=value) returns dict, list or str; raises ToolError. params: dict.'
     ),
     "inputSchema": {
         "type": "object",
-        "properties": {"code": {"type": "string"}, "params": {"type": "object"}, "timeout_s": {"type": "number"}},
+        "properties": {"code": {"type": "string"}, "params": {"type": "object"}},
         "required": ["code"],
     },
 }
