@@ -65,7 +65,7 @@ e2e: venv ## tests with real Pods
 test: venv ## everything: lint, unit, integration, e2e
 	@bash scripts/test.sh $(PY)
 
-bench: bench-operator bench-recall bench-tokens bench-sandbox bench-speed bench-isolation ## all benchmarks, each ends with one line of figures; bench-NAME: one
+bench: bench-operator bench-recall bench-tokens bench-sandbox bench-speed bench-scale bench-isolation ## all benchmarks, each ends with one line of figures; bench-NAME: one
 
 bench-%: venv
 	@$(PY) -m bench.$*
