@@ -19,8 +19,6 @@ URL = sys.argv[1]
 HEADERS = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
 EXECUTE = {"tool": "acme.billing_list_invoices", "arguments": {"limit": 1}}
 DISCOVER = {"query": "list invoices of a customer"}
-WATCHED_SECONDS = 0.5
-"""Longer than this between two successes of one client is worth knowing."""
 
 done: Counter[str] = Counter()
 failures: list[str] = []

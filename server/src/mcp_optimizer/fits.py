@@ -17,7 +17,6 @@ MAX_VALUES: Final = 2000
 MAX_CHOICES: Final = 32
 """Of anyOf, in one schema."""
 _NUMBERS: Final = (int, float)
-_COUNTABLE: Final = (int, bool, type(None))
 _TYPES: Final[Mapping[str, Check]] = {
     "object": lambda value: type(value) is dict,
     "array": lambda value: type(value) is list,
