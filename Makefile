@@ -62,7 +62,7 @@ test-long: venv ## the fuzz in full, then 20 minutes of load: MINUTES=20
 e2e: venv ## tests with real Pods
 	@$(PY) -m pytest tests/e2e -m e2e
 
-test: venv ## everything: lint, unit, integration, e2e
+test: venv ## everything: lint, unit, integration, conformance, e2e
 	@bash scripts/test.sh $(PY)
 
 bench: bench-operator bench-recall bench-tokens bench-sandbox bench-speed bench-scale bench-isolation ## all benchmarks, each ends with one line of figures; bench-NAME: one
