@@ -77,7 +77,7 @@ async def test_a_server_that_goes_keeps_its_session_until_the_calls_in_flight_ar
     it = upstream(wire)
     await it.refresh()
     wire.slow.clear()
-    call = asyncio.create_task(it.call("t", {}))
+    call = asyncio.create_task(it.ask("tools/call", {"name": "t", "arguments": {}}, "t"))
     while wire.asked[-1] != "tools/call":  # noqa: ASYNC110 -- what is waited for has no event
         await asyncio.sleep(0)
     going = asyncio.create_task(it.stop())
@@ -95,7 +95,7 @@ async def test_a_call_that_a_modern_server_refuses_in_its_own_way_is_not_repeate
     wire = modern()
     wire.answers["tools_call"] = lambda body: refusal(status, -32000)
     with pytest.raises(CallFailure):
-        await upstream(wire).call("t", {})
+        await upstream(wire).ask("tools/call", {"name": "t", "arguments": {}}, "t")
     assert wire.asked.count("tools/call") == 1
 
 
@@ -108,7 +108,7 @@ async def test_a_legacy_server_that_becomes_a_modern_one_is_asked_again() -> Non
         **renewed,
         "tools_call": lambda body: refusal(400, -32020) if "_meta" not in body["params"] else renewed["tools_call"](body),
     }
-    assert await it.call("t", {}) == {"content": []}
+    assert await it.ask("tools/call", {"name": "t", "arguments": {}}, "t") == {"content": []}
 
 
 def test_a_description_is_cut_before_it_is_cleaned_letter_by_letter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ async def test_a_server_that_asks_very_much_is_not_answered_very_often() -> None
 
     wire.post = asking  # type: ignore[method-assign]
     it = upstream(wire)
-    await it.call("t", {})
+    await it.ask("tools/call", {"name": "t", "arguments": {}}, "t")
     await asyncio.sleep(0)
     assert 10 < wire.asked.count("notifications/initialized") < 100
 
@@ -207,7 +207,7 @@ async def test_a_name_that_is_no_text_is_the_callers_mistake_and_not_held_agains
     it = upstream(wire)
     await it.refresh()
     with pytest.raises(CallFailure, match="surrogate") as raised:
-        await it.call("\ud800", {})
+        await it.ask("tools/call", {"name": "\ud800", "arguments": {}}, "\ud800")
     assert raised.value.code == 400
     assert not isinstance(raised.value, ServerFault)
     assert "tools/call" not in wire.asked

@@ -126,19 +126,6 @@ class Upstream:
         await self._idle.wait()
         await self._connection.close()
 
-    async def call(
-        self,
-        tool: str,
-        arguments: dict[str, Any],
-        extra_headers: dict[str, str] | None = None,
-        context: CallContext = PLAIN,
-        *,
-        repeatable: bool = False,
-    ) -> dict[str, Any]:
-        """The result of one tools/call, as the server sent it. Raises `CallFailure`."""
-        params = {"name": tool, "arguments": arguments}
-        return await self.ask("tools/call", params, tool, extra_headers, context, repeatable=repeatable)
-
     async def ask(
         self,
         method: str,
