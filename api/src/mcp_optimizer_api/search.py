@@ -42,7 +42,12 @@ class Embedding(Resource):
                 "self.api == 'tei' || has(self.model)",
                 "model is needed: name one that the endpoint offers, for example text-embedding-3-small, or write api: tei",
                 field="model",
-            )
+            ),
+            rule(
+                "self.api != 'tei' || !has(self.model)",
+                "a text-embeddings-inference server has one model and is not told which: remove model, or write api: openai",
+                field="model",
+            ),
         )
     )
 

@@ -10,7 +10,6 @@ from mcp.shared.inbound import mcp_param_headers
 from .context import CallContext
 from .errors import BAD_REQUEST, HALF_A_LETTER, NOT_FOUND, UNAVAILABLE, CallFailure
 from .federation import Federation
-from .keys import Keys
 from .ration import Ration
 from .rounds import Rounds
 from .seal import Sealer
@@ -30,11 +29,11 @@ OnCall = Callable[[Snapshot, str], None]
 class Invoker:
     """Asks the servers of the snapshot in force: calls of tools, and the other requests that are relayed."""
 
-    def __init__(self, federation: Federation, telemetry: Telemetry, sealer: Sealer | None = None, on_call: OnCall | None = None) -> None:
+    def __init__(self, federation: Federation, telemetry: Telemetry, sealer: Sealer, on_call: OnCall | None = None) -> None:
         self._federation = federation
         self._telemetry = telemetry
         self._on_call = on_call
-        self._rounds = Rounds(sealer or Sealer(Keys(None)))
+        self._rounds = Rounds(sealer)
 
     def snapshot(self) -> Snapshot:
         """The snapshot in force; 503 before the first configuration."""

@@ -107,6 +107,11 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "spec.search.embedding.model",
         "write api: tei",
     ),
+    "a model for a server that has one": (
+        {"search": {"embedding": {"url": "http://tei.models.svc/embed", "api": "tei", "model": "m"}}},
+        "spec.search.embedding.model",
+        "remove model",
+    ),
     "an embedding endpoint without an address": ({"search": {"embedding": {"model": "m"}}}, "spec.search.embedding.url", "Required"),
     "an embedding endpoint with credentials in its address": (
         {"search": {"embedding": {"url": "https://me:secret@example.com/v1", "model": "m"}}},

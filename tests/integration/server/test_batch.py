@@ -193,12 +193,21 @@ async def test_a_large_value_cannot_be_multiplied_by_references(batches: Batches
 async def test_a_batch_holds_only_so_much_and_says_what_it_could_not_hold(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcp_optimizer.tools.batch.MAX_VALUES", 40_000)
     book = {"tool": "desk.read_book", "arguments": {"lines": 1000}}
-    answer = await batches.run({**book, "id": "a"}, {**book, "id": "b"}, write("${a}"), write("${b}"), write("c"), on_error="continue")
+    answer = await batches.run(
+        {**book, "id": "a"},
+        {**book, "id": "b"},
+        write("${a}"),
+        write("${b}"),
+        write("c", id="c"),
+        write("n${c.note.id}"),
+        on_error="continue",
+    )
     results = answer["results"]
     assert results[1]["cut"].startswith("cut at ") and len(results[1]["result"]) < 5000
     assert len(batches.desk.notes[1]["text"]) > 20_000
     assert results[3] == {"skipped": "the result of b is too large to insert: use execute_code"}
-    assert "cut" in results[4] or results[4]["result"]["note"]["id"] == 2
+    assert results[4]["result"]["note"]["id"] == 2 and "cut" not in results[4]
+    assert batches.desk.notes[3]["text"] == "n2"
 
 
 async def test_long_results_of_a_batch_share_the_room_and_short_ones_stay_whole(batches: Batches) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcp_optimizer.context import CallContext
+from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.upstream.upstream import Upstream
 from mcp_optimizer.upstream.wire import Bounds, Reply
@@ -126,6 +126,10 @@ class Hostile:
         """Whatever it answers is fine."""
 
 
+async def call(server: Upstream, arguments: dict[str, Any], context: CallContext) -> dict[str, Any]:
+    return await server.ask("tools/call", {"name": "a", "arguments": arguments}, "a", context=context)
+
+
 async def ignore(method: str, params: dict[str, Any]) -> None:
     json.dumps(params)
 
@@ -137,7 +141,7 @@ async def test_nothing_but_a_failure_with_a_sentence_comes_of_a_hostile_reply(mo
     listening = CallContext(on_notification=ignore, progress=True, log_level="debug", client_capabilities={"elicitation": {}})
     for _ in range(60):
         server = Upstream(UpstreamConfig(name="s", url="http://s/mcp"), Hostile(random, modern), lambda: None)  # type: ignore[arg-type]
-        for work in (partial(server.refresh), partial(server.call, "a", {"x": "y"}), partial(server.call, "a", {}, None, listening)):
+        for work in (partial(server.refresh), partial(call, server, {"x": "y"}, PLAIN), partial(call, server, {}, listening)):
             try:
                 await work()
             except CallFailure as failure:

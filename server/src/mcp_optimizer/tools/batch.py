@@ -119,7 +119,7 @@ class Batch:
         self._room -= weight(result)
         if self._room < 0:
             outcome.value, outcome.cut = self._cutter.part_of(outcome.value, len(self._plan.items))
-        else:
+        if outcome.cut is None:
             self._values[item.name] = outcome.value
         self._done.append(item)
 

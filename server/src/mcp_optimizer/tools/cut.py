@@ -52,9 +52,10 @@ class Cutter:
         shown, note = self._part(whole, self._limit)
         return {"content": [{"type": "text", "text": f"{shown}\n[{note}]"}, *others], "isError": result["isError"]}
 
-    def part_of(self, value: Any, among: int) -> tuple[str, str]:
-        """The first part of a value of which `among` have to fit, and how to get the rest."""
-        return self._part(_bytes(value), max(self._limit // among, MIN_SHARE))
+    def part_of(self, value: Any, among: int) -> tuple[Any, str | None]:
+        """The first part of a value of which `among` have to fit, and how to get the rest; a small value as it is, and None."""
+        data, share = _bytes(value), max(self._limit // among, MIN_SHARE)
+        return self._part(data, share) if len(data) > share else (value, None)
 
     def cut_values(self, items: Sequence[dict[str, Any]]) -> None:
         """Cut the largest of these items' `result`s, so that all of them together fit and each small one stays whole."""
