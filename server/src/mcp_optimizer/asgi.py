@@ -9,3 +9,17 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+
+
+def replayed(message: Message, receive: Receive) -> Receive:
+    """`receive` as if the message had not been taken yet."""
+    unread = True
+
+    async def again() -> Message:
+        nonlocal unread
+        if unread:
+            unread = False
+            return message
+        return await receive()
+
+    return again

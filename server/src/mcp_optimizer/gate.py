@@ -10,7 +10,7 @@ from typing import Final
 from mcp_optimizer_api.names import MCP_PATH
 
 from .admission import Admission
-from .asgi import App, Message, Receive, Scope, Send
+from .asgi import App, Message, Receive, Scope, Send, replayed
 from .depth import nested_deeper
 from .flow import paced, read_body
 from .origins import answer_preflight, check_origin, granting, is_preflight
@@ -76,7 +76,7 @@ class Gate:
             scope[READ] = time.perf_counter()
             send = paced(send)
             if self._fast is None or not await self._fast(scope, headers, body, receive, send):
-                await self._app(scope, _replay(body, receive), send)
+                await self._app(scope, replayed({"type": "http.request", "body": body, "more_body": False}, receive), send)
         finally:
             self.in_flight -= 1
             ticket.leave()
@@ -109,20 +109,6 @@ def check_depth(body: bytes) -> None:
     """Refuse JSON nested deeper than MAX_DEPTH: every later stage may then recurse."""
     if nested_deeper(body, MAX_DEPTH):
         raise Rejected(400, "too_deep", f"JSON may be nested {MAX_DEPTH} levels deep")
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """`receive` as if the body had not been read yet."""
-    unread = True
-
-    async def again() -> Message:
-        nonlocal unread
-        if unread:
-            unread = False
-            return {"type": "http.request", "body": body, "more_body": False}
-        return await receive()
-
-    return again
 
 
 def _closing(send: Send) -> Send:

@@ -12,7 +12,7 @@ from typing import Final
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from mcp_optimizer.asgi import Message, Receive, Scope, Send
+from mcp_optimizer.asgi import Message, Receive, Scope, Send, replayed
 from mcp_optimizer.watch import Watch
 
 TELLING: Final = (b"progressToken", b"logLevel", b"subscriptions/listen")
@@ -51,12 +51,12 @@ class Hosted:
             or b"text/event-stream" not in accept
             or any(sign in body for sign in TELLING)
         ):
-            await self._streams.handle_request(scope, _again(message, receive), send)
+            await self._streams.handle_request(scope, replayed(message, receive), send)
             return
         answer = _Answer(send)
         entry = self._watch.enter(answer, receive)
         try:
-            await self._plain.handle_request(scope, _again(message, receive), answer.send)
+            await self._plain.handle_request(scope, replayed(message, receive), answer.send)
         except asyncio.CancelledError:
             if not entry.gone:
                 raise
@@ -90,17 +90,3 @@ class _Answer:
             self._body += message.get("body", b"")
             if not message.get("more_body", False):
                 await self._send({"type": "http.response.body", "body": b"event: message\r\ndata: %b\r\n\r\n" % self._body})
-
-
-def _again(message: Message, receive: Receive) -> Receive:
-    """`receive` as if the message had not been taken yet."""
-    unread = True
-
-    async def again() -> Message:
-        nonlocal unread
-        if unread:
-            unread = False
-            return message
-        return await receive()
-
-    return again

@@ -12,7 +12,7 @@ import orjson
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from mcp_optimizer.admission import as_stream
-from mcp_optimizer.asgi import App, Message, Receive, Scope, Send
+from mcp_optimizer.asgi import App, Message, Receive, Scope, Send, replayed
 from mcp_optimizer.cancellations import MAX_SESSION, SESSION_HEADER, Cancellations
 from mcp_optimizer.changes import Change, Changes, Subscriber
 from mcp_optimizer.errors import CallFailure
@@ -51,7 +51,7 @@ class LegacyClients:
             await self._stream(scope, receive, send, session)
         else:
             first = await receive()
-            await self._post(scope, _again(first, receive), send, _message(first.get("body", b"")), headers)
+            await self._post(scope, replayed(first, receive), send, _message(first.get("body", b"")), headers)
 
     async def _post(self, scope: Scope, receive: Receive, send: Send, message: dict[str, Any], headers: dict[bytes, bytes]) -> None:
         method, number = message.get("method"), message.get("id")
@@ -149,15 +149,6 @@ def _message(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return message if isinstance(message, dict) else {}
-
-
-def _again(first: Message, receive: Receive) -> Receive:
-    unread: list[Message] = [first]
-
-    async def again() -> Message:
-        return unread.pop() if unread else await receive()
-
-    return again
 
 
 def _with_session(send: Send) -> Send:

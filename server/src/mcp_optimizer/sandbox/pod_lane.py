@@ -18,10 +18,10 @@ from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.job import JobError, JobLimits, Start
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
 
-from .admission import Admission
 from .announcements import Announcements
 from .claim import Refused, claim
 from .conversation import Conversation
+from .job_slots import JobSlots
 from .key import KeyMissing, PoolKey
 from .pods import SandboxPod
 from .pool import WarmPool
@@ -72,7 +72,7 @@ class PodLane:
         self._watched: _Pool | None = None
         self._watch: asyncio.Task[None] | None = None
         self._pool = WarmPool(self._is_ours)
-        self._admission = Admission()
+        self._places = JobSlots()
         self._announcements = Announcements()
         self._ration = Ration(RATION_BYTES)
         self._totals = _Totals()
@@ -82,8 +82,7 @@ class PodLane:
     def configure(self, config: SandboxConfig, namespace: str, owner_uid: str) -> None:
         """Take over new settings at once, without touching running jobs. Only Pods owned by `owner_uid` count."""
         self._config = config
-        self._admission.limit = config.max_concurrent
-        self._admission.admit()
+        self._places.configure(config.max_concurrent, config.queue_seconds)
         wanted = _Pool(namespace, config.pod_selector, owner_uid) if config.enabled else None
         if wanted == self._watched:
             return
@@ -98,7 +97,7 @@ class PodLane:
         config = self._enabled_config()
         deadline = time.monotonic() + config.queue_seconds
         try:
-            await self._admission.enter(config.queue_seconds)
+            await self._places.take()
         except CallFailure:
             self._totals.refused += 1
             raise
@@ -113,7 +112,7 @@ class PodLane:
                 await asyncio.wait([task])
                 raise
         finally:
-            self._admission.leave()
+            self._places.give()
 
     def stats(self) -> SandboxStats:
         """Totals since the process started."""
