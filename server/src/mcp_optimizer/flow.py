@@ -5,11 +5,14 @@ import contextlib
 from typing import Final
 
 from .asgi import Message, Receive, Send
-from .memory import FREE_BYTES, Growing, Holding, MemoryFull
+from .depth import has_more_values
+from .memory import FREE_BYTES, Growing, Holding, MemoryFull, weight
 from .rejection import Busy, ClientLeft, Rejected
 
 PART: Final = 256 * 1024
 """An answer goes out in parts of this size, each when the client has read most of the one before."""
+MAX_VALUES: Final = 200_000
+"""Of JSON in one request: they take memory that the body does not show, and time of everybody while they are checked."""
 DISCARD_BYTES: Final = 64 * 1024 * 1024
 DISCARD_SECONDS: Final = 5.0
 
@@ -39,16 +42,24 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, ho
             if message.get("more_body", False):
                 await discard(receive)
             raise Rejected(413, "too_large", too_large)
-        try:
-            await growing.reach(size)
-        except MemoryFull:
-            text = "large messages fill limits.messageMemory of this endpoint"
-            busy = Busy("memory", "limits.messageMemory", text, 5)
-            busy.headers.append((b"connection", b"close"))
-            raise busy from None
+        await _hold(growing, size)
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            break
         message = await receive()
+    body = b"".join(chunks)
+    if has_more_values(body, MAX_VALUES):
+        raise Rejected(413, "too_large", f"a request may have {MAX_VALUES} values: send less, or data as text")
+    await _hold(growing, weight(body))
+    return body
+
+
+async def _hold(growing: Growing, size: int) -> None:
+    try:
+        await growing.reach(size)
+    except MemoryFull:
+        busy = Busy("memory", "limits.messageMemory", "large messages fill limits.messageMemory of this endpoint", 5)
+        busy.headers.append((b"connection", b"close"))
+        raise busy from None
 
 
 async def discard(receive: Receive) -> None:

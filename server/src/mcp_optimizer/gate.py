@@ -65,7 +65,7 @@ class Gate:
                     send = granting(send, granted)
                 self._check_route(scope)
                 body = await read_body(headers, receive, admission.limits.max_request_bytes, ticket)
-                check_depth(body)
+                check_shape(body)
                 await admission.enter(ticket, scope, receive)
             except Rejected as rejection:
                 self._telemetry.rejected(rejection.reason)
@@ -75,7 +75,7 @@ class Gate:
                 return
             scope[READ] = time.perf_counter()
             send = paced(send)
-            if self._fast is None or not await self._fast(scope, headers, body, receive, send):
+            if self._fast is None or scope["method"] != "POST" or not await self._fast(scope, headers, body, receive, send):
                 await self._app(scope, replayed({"type": "http.request", "body": body, "more_body": False}, receive), send)
         finally:
             self.in_flight -= 1
@@ -105,8 +105,10 @@ class Gate:
         return snapshot is not None and snapshot.config.mode == "mcp_only"
 
 
-def check_depth(body: bytes) -> None:
-    """Refuse JSON nested deeper than MAX_DEPTH: every later stage may then recurse."""
+def check_shape(body: bytes) -> None:
+    """Refuse JSON nested deeper than MAX_DEPTH, as every later stage may then recurse, and JSON in other encodings, where nobody counts right."""
+    if b"\0" in body:
+        raise Rejected(400, "encoding", "JSON comes in UTF-8, which has no zero bytes")
     if nested_deeper(body, MAX_DEPTH):
         raise Rejected(400, "too_deep", f"JSON may be nested {MAX_DEPTH} levels deep")
 

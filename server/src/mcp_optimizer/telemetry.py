@@ -19,7 +19,18 @@ from .tracing.metrics import SpanCollector
 
 KINDS: Final = ("discover", "execute", "execute_batch", "execute_code", "direct", "unknown")
 OUTCOMES: Final = ("ok", "tool_error", "400", "403", "404", "408", "429", "500", "502", "503", "cancelled")
-REJECTIONS: Final = ("origin", "too_large", "too_deep", "method", "path", "queue_full", "queue_timeout", "client_limit", "memory")
+REJECTIONS: Final = (
+    "origin",
+    "too_large",
+    "too_deep",
+    "encoding",
+    "method",
+    "path",
+    "queue_full",
+    "queue_timeout",
+    "client_limit",
+    "memory",
+)
 BYTES_PER_TOKEN: Final = 4
 _BUCKETS: Final = tuple(bound / 1000 for bound in LATENCY_BOUNDS_MS)
 

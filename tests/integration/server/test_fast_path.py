@@ -195,3 +195,16 @@ async def test_a_client_that_hangs_up_cancels_its_call(start: Start, tmp_path: P
         await eventually(lambda: server.process.gate.in_flight == 0, deadline=10)
         assert server.process.fast_path.served == 1
         assert 'mcp_optimizer_calls_total{outcome="cancelled",tool="direct"} 1.0' in (await server.get("/metrics"))[1]
+
+
+async def test_what_clients_make_up_as_cursor_is_not_remembered(start: Start, tmp_path: Path) -> None:
+    odd = await start(Odd())
+    write_config(tmp_path / "config.json", {"odd": odd.url}, mode="hybrid")
+    async with serving(tmp_path / "config.json") as server, aiohttp.ClientSession() as session:
+        await server.tools_ready(len(TOOLS))
+        for number in range(3):
+            headers, body = request(MODERN, "tools/list", {"cursor": f"after:odd.{number}"})
+            assert (await ask(session, server.url, headers, body))[0] == 200
+        headers, body = request(MODERN, "tools/list", {})
+        assert (await ask(session, server.url, headers, body))[0] == 200
+        assert [cursor for _, _, cursor in server.process.fast_path._pages] == [None]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcp_optimizer.admission import Admission
-from mcp_optimizer.gate import MAX_DEPTH, Gate, check_depth
+from mcp_optimizer.gate import MAX_DEPTH, Gate, check_shape
 from mcp_optimizer.origins import check_origin, origin_set
 from mcp_optimizer.ration import Ration
 from mcp_optimizer.rejection import Rejected
@@ -71,19 +71,19 @@ def nested(depth: int) -> bytes:
 
 
 def test_depth_is_counted_outside_strings() -> None:
-    check_depth(nested(MAX_DEPTH))
-    check_depth(json.dumps({"code": "[{" * 500 + '\\"' + "[" * 99}).encode())
-    check_depth(json.dumps([[] for _ in range(1000)]).encode())
+    check_shape(nested(MAX_DEPTH))
+    check_shape(json.dumps({"code": "[{" * 500 + '\\"' + "[" * 99}).encode())
+    check_shape(json.dumps([[] for _ in range(1000)]).encode())
     for deep in (nested(MAX_DEPTH + 2), b"[" * 100_000, b"[]" * 10 + b"[" * 100 + b"]" * 100):
         with pytest.raises(Rejected, match="64 levels"):
-            check_depth(deep)
+            check_shape(deep)
 
 
 @pytest.mark.parametrize("body", [b"[" * MAX_BODY, b"[]" * (MAX_BODY // 2), b'""[' * (MAX_BODY // 3), b'{"a":' * (MAX_BODY // 5)])
 def test_no_body_takes_long_to_check(body: bytes) -> None:
     started = time.monotonic()
     try:
-        check_depth(body)
+        check_shape(body)
     except Rejected:
         pass
     assert time.monotonic() - started < 10
@@ -131,12 +131,22 @@ async def test_a_body_in_pieces_reaches_the_application_whole() -> None:
         (413, {}, [b"x" * (MAX_BODY // 2 + 1)] * 2),
         (403, {"headers": [(b"origin", b"http://evil.example"), (b"host", b"localhost")]}, [b""]),
         (400, {}, [b"[" * 100]),
+        (413, {}, [b"[" + b"[]," * 250_000 + b"1]"]),
+        (400, {}, ['{"jsonrpc": "2.0"}'.encode("utf-16-le")]),
     ],
 )
 async def test_refusals_have_a_status_and_a_json_rpc_error(status: int, arguments: dict[str, Any], chunks: list[bytes]) -> None:
     exchange = Exchange(list(chunks))
     assert await exchange.run(**arguments) == status
     assert json.loads(exchange.sent[1]["body"])["error"]["code"] == -32600
+
+
+async def test_a_request_weighs_what_it_becomes_when_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_optimizer.memory.WAIT_SECONDS", 0.01)
+    small = Exchange([b"[" + b"{}," * 60_000 + b"1]"])
+    small.gate = Gate(small.application, small.telemetry, Admission(Ration(1024 * 1024)))
+    assert await small.run() == 429
+    assert b"limits.messageMemory" in small.sent[1]["body"]
 
 
 async def test_while_draining_requests_are_answered_and_connections_closed() -> None:

@@ -45,6 +45,8 @@ class FastPath:
         self._clients = Clients()
         self._watch = Watch()
         self._pages: dict[tuple[str, str | None, str | None], bytes] = {}
+        self._cursors: set[str | None] = {None}
+        """Those given out with this snapshot: what else clients send as a cursor is nothing to remember an answer by."""
         self._pages_of: object = None
         self.served = self.left = 0
 
@@ -116,12 +118,12 @@ class FastPath:
         key = (request.version, server, request.cursor)
         snapshot = self._endpoint.current()
         if snapshot is not self._pages_of:
-            self._pages, self._pages_of = {}, snapshot
+            self._pages, self._cursors, self._pages_of = {}, {None}, snapshot
         try:
             encoded = self._pages.get(key)
             if encoded is None:
                 encoded = self._encoded_list(request, server)
-                if len(self._pages) < MAX_PAGES_KEPT:
+                if request.cursor in self._cursors and len(self._pages) < MAX_PAGES_KEPT:
                     self._pages[key] = encoded
             else:
                 self._endpoint.listed_again(request.cursor, len(encoded))
@@ -132,5 +134,7 @@ class FastPath:
 
     def _encoded_list(self, request: Request, server: str | None) -> bytes:
         result = list_hints(self._endpoint, self._endpoint.list_tools(request.cursor, server))
+        if request.cursor in self._cursors:
+            self._cursors.add(result.get("nextCursor"))
         shown = serialize_server_result("tools/list", request.version, result)
         return orjson.dumps({**shown, "_meta": self._stamp} if request.modern else shown, default=str)

@@ -5,7 +5,6 @@ Replies are hostile input: bounded, never decompressed, never redirected, and on
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from mcp_optimizer.depth import nested_deeper
+from mcp_optimizer.depth import has_more_values, nested_deeper
 from mcp_optimizer.memory import FREE_BYTES, Growing, current, holding, weight
 from mcp_optimizer.ration import Ration
 
@@ -28,8 +27,6 @@ MAX_VALUES = 500_000
 """Of JSON in one reply: `[],` are three bytes on the wire and seventy in memory, and all servers share one process."""
 MAX_DEPTH = 128
 """Of one reply. Encoders of the standard library and of others recurse, and stop at a few hundred levels."""
-UNCOUNTED_BYTES = 256 * 1024
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 MAX_TEXT = 200
 SILENCE_SECONDS = 300.0
 """Servers that hold a stream open send comments; after this long without one the stream is opened anew."""
@@ -213,16 +210,11 @@ def _encode(body: dict[str, Any]) -> bytes:
 
 def parse_reply(body: bytes) -> Any:
     """The JSON in `body`; ReplyTooLarge when it would be a multiple of its size in memory, NotMcp when taking it apart could recurse."""
-    # Leaving out what is within strings takes long, and is needed only where there are many signs at all.
-    if len(body) > UNCOUNTED_BYTES and _values(body) > MAX_VALUES and _values(_STRING.sub(b"", body)) > MAX_VALUES:
+    if has_more_values(body, MAX_VALUES):
         raise ReplyTooLarge
     if nested_deeper(body, MAX_DEPTH):
         raise NotMcp(f"sent JSON that is nested deeper than {MAX_DEPTH} levels, or that is broken")
     return orjson.loads(body)
-
-
-def _values(text: bytes) -> int:
-    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def _decode(data: bytes) -> dict[str, Any]:
