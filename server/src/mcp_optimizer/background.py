@@ -13,11 +13,14 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 SLICE_SECONDS: Final = 0.001
 """How long a thread may keep a request waiting each time it needs the lock."""
+FREEZES_PER_COLLECTION: Final = 20
+"""Each freeze also keeps the garbage of the moment, some megabytes under load; looking at everything takes a pause that few freezes may cost."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _lock = threading.Lock()
 _running = 0
+_freezes = 0
 
 
 def take_turns() -> None:
@@ -56,7 +59,18 @@ def _without_collector(work: Callable[[], R], *, lasting: bool) -> R:
         with _lock:
             _running -= 1
             if lasting:
-                # Freed like everything else when nobody refers to it; only cycles among what is alive now are never looked for again.
-                gc.freeze()
+                _freeze()
             if not _running:
                 gc.enable()
+
+
+def _freeze() -> None:
+    """Keep what is alive now out of the collector's rounds. Freed like everything else when nobody refers to it; cycles wait for one
+    of the rounds in which everything is looked at: without them, a catalogue that changes all the time would pile up dead ones.
+    """
+    global _freezes
+    _freezes += 1
+    if _freezes % FREEZES_PER_COLLECTION == 0:
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()

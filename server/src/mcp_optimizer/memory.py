@@ -54,6 +54,12 @@ class Holding:
             raise MemoryFull
         self._held += count
 
+    def move(self) -> "Holding":
+        """A holding with all that this one held: for what outlives the request. Takes nothing new, so it neither waits nor fails."""
+        heir = Holding(self._ration)
+        heir._held, self._held = self._held, 0
+        return heir
+
     def release(self) -> None:
         """Give everything back. Harmless when repeated."""
         self.over = True

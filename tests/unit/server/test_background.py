@@ -3,10 +3,11 @@
 import asyncio
 import gc
 import threading
+import weakref
 
 import pytest
 
-from mcp_optimizer.background import aside, aside_to_keep, let_go
+from mcp_optimizer.background import FREEZES_PER_COLLECTION, aside, aside_to_keep, let_go
 
 
 async def test_the_loop_goes_on_while_long_work_is_done_aside() -> None:
@@ -36,6 +37,18 @@ async def test_what_lasts_is_kept_out_of_the_collectors_rounds() -> None:
     assert gc.get_freeze_count() >= before + 1000
     gc.unfreeze()
     assert len(kept) == 1000
+
+
+async def test_cycles_that_were_kept_and_died_are_found_after_some_rounds() -> None:
+    class Node:
+        def __init__(self) -> None:
+            self.own = self
+
+    dead = weakref.ref(Node())
+    for _ in range(FREEZES_PER_COLLECTION):
+        await aside_to_keep(list[int])
+    gc.unfreeze()
+    assert dead() is None
 
 
 async def test_parts_are_let_go_one_by_one() -> None:

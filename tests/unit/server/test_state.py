@@ -7,7 +7,7 @@ from mcp_optimizer.keys import Keys
 from mcp_optimizer.seal import Sealer
 from mcp_optimizer.state.address import Address
 from mcp_optimizer.state.handles import KEEP_SECONDS, MAX_BYTES, Handles
-from mcp_optimizer.state.peers import Peers
+from mcp_optimizer.state.peers import Answer, Peers, Question
 from mcp_optimizer.state.signature import FRESH_SECONDS, BadSignature, Signatures
 from mcp_optimizer.state.store import Store
 
@@ -142,3 +142,24 @@ def test_a_signature_holds_for_one_replica_one_operation_one_body_and_one_minute
 def test_a_header_of_a_stranger_is_no_signature(header: str) -> None:
     with pytest.raises(BadSignature):
         Signatures(Keys(None)).check_request(header, "10.0.0.1:8081", "read", b"{}")
+
+
+async def test_replicas_tell_each_other_integers_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    signatures = Signatures(Keys(None))
+    owner, other = Peers(signatures), Peers(signatures)
+    other.address = Address("127.0.0.2", 1)
+    asked: list[bytes] = []
+
+    async def echo(question: Question) -> Answer:
+        return {"number": 2**70}, b""
+
+    async def post(to: Address, name: str, body: bytes) -> Answer:
+        asked.append(body)
+        status, _, answered = await owner.answer(name, signatures.request(to.netloc, name, body), body)
+        assert status == 200
+        return {"answered": answered}, b""
+
+    owner.offer("echo", echo)
+    monkeypatch.setattr(other, "_post", post)
+    fields, _ = await other.ask(owner.address, "echo", {"number": 2**70})
+    assert (asked, fields["answered"]) == ([b'{"number":%d}' % 2**70], b'{"number":%d}\n' % 2**70)

@@ -8,6 +8,8 @@ import pytest
 
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.keys import Keys
+from mcp_optimizer.memory import holding
+from mcp_optimizer.ration import Ration
 from mcp_optimizer.seal import Sealer
 from mcp_optimizer.state import tasks as module
 from mcp_optimizer.state.peers import Peers
@@ -137,6 +139,48 @@ async def test_a_question_without_questions_does_not_wait_for_ever() -> None:
     go.set()
     await settled(made)
     assert (await made.get(task_id))["status"] == "failed"
+
+
+async def test_a_server_that_wants_only_its_state_back_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    made, go, rounds = tasks(), asyncio.Event(), list[Round]()
+
+    async def work(attempt: Round) -> Fields:
+        await go.wait()
+        rounds.append(attempt)
+        return {"content": []} if len(rounds) == 3 else {"resultType": "input_required", "requestState": f"s{len(rounds)}"}
+
+    task_id = (await made.run(work, explain, lambda: None))["taskId"]
+    go.set()
+    await settled(made)
+    assert (await made.get(task_id))["status"] == "completed"
+    assert rounds == [Round(), Round(None, "s1"), Round(None, "s2")]
+
+
+async def test_a_server_that_always_wants_to_be_called_again_is_not_called_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "MAX_ROUNDS", 3)
+    made, go = tasks(), asyncio.Event()
+
+    async def work(attempt: Round) -> Fields:
+        await go.wait()
+        return {"resultType": "input_required", "requestState": "s"}
+
+    task_id = (await made.run(work, explain, lambda: None))["taskId"]
+    go.set()
+    await settled(made)
+    assert "at most 3 are made" in (await made.get(task_id))["statusMessage"]
+
+
+async def test_the_arguments_of_a_task_weigh_until_it_ends() -> None:
+    made, go, ration = tasks(), asyncio.Event(), Ration(1000)
+    with holding(ration) as request:
+        await request.hold(700)
+        await made.run(waits_for(go), explain, lambda: None)
+    assert ration.taken == 700, "the request is answered, its arguments are still there"
+    go.set()
+    await settled(made)
+    assert ration.taken == 0
 
 
 async def test_without_a_readable_key_a_long_call_is_answered_and_no_task_is_made(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def declares_tasks(capabilities: Any) -> bool:
 async def call_as_task(tasks: Tasks, call: Call, context: CallContext, progress: OnOutput | None, memory: Ration) -> dict[str, Any]:
     """The call's result, or the task it has become. What it reports goes to the client for as long as the request is open.
 
-    Its large messages weigh by themselves, in `memory`: what the request holds is given back with its answer.
+    Its large messages weigh by themselves, in `memory`; what the request holds goes over to the task.
     """
     open_request = True
     notify = context.on_notification
@@ -75,7 +75,7 @@ async def call_as_task(tasks: Tasks, call: Call, context: CallContext, progress:
 
     async def work(attempt: Round) -> dict[str, Any]:
         now = heard
-        if attempt.responses is not None:
+        if attempt.responses is not None or attempt.state is not None:
             now = replace(heard, input_responses=attempt.responses, request_state=attempt.state)
         with holding(memory):
             return await call(now, on_output)

@@ -13,6 +13,7 @@ import orjson
 
 from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
 from mcp_optimizer.keys import KeyUnreadable
+from mcp_optimizer.results import compact
 
 from .address import Address
 from .signature import HEADER, BadSignature, Signatures
@@ -58,7 +59,7 @@ class Peers:
         """What the replica at `owner` answers; this one answers itself. Raises `CallFailure`."""
         if owner == self.address:
             return await self._operations[name](question)
-        body = orjson.dumps(question)
+        body = compact(question).encode()
         if len(body) > MAX_QUESTION:
             raise CallFailure(
                 BAD_REQUEST, f"the request has {len(body)} bytes for the replica that holds it, at most {MAX_QUESTION} are taken"
@@ -96,7 +97,7 @@ class Peers:
             fields, data = await operation(orjson.loads(body))
         except CallFailure as failure:
             fields, data = {"failure": failure.envelope()}, b""
-        answered = orjson.dumps(fields) + b"\n" + data
+        answered = compact(fields).encode() + b"\n" + data
         return 200, self._signatures.answer(header, answered), answered
 
     async def _post(self, owner: Address, name: str, body: bytes) -> Answer:

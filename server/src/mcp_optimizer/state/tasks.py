@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, TIMEOUT, UNAVAILABLE, CallFailure
+from mcp_optimizer.errors import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, TIMEOUT, UNAVAILABLE, CallFailure
 from mcp_optimizer.keys import KeyUnreadable
+from mcp_optimizer.memory import current
 from mcp_optimizer.results import compact
 from mcp_optimizer.seal import Expired, NotOurs, Sealer
 
@@ -31,6 +32,9 @@ MAX_ENDED: Final = 1000
 MAX_BYTES: Final = 20 * 1024 * 1024
 """Of JSON text: parsed, a result could take a multiple of it."""
 INPUT_SECONDS: Final = 600.0
+PAUSE_SECONDS: Final = 1.0
+"""Before a server that asks nothing, and only wants to be called again, is."""
+MAX_ROUNDS: Final = 600
 FETCH_SECONDS: Final = 3.0
 """How long a replica that ends waits for the last results to be fetched."""
 _PURPOSE: Final = "task"
@@ -72,6 +76,10 @@ class Tasks:
             await asyncio.wait([task])
             raise
         running.detached = True
+        if (request := current()) is not None:
+            # Its arguments stay in memory until the task ends, long after the request was answered.
+            kept = request.move()
+            task.add_done_callback(lambda _: kept.release())
         on_detach()
         self.running[name] = running
         task.add_done_callback(lambda ended: self._end(name, running, ended, explain))
@@ -184,10 +192,22 @@ async def _drive(running: Running, work: Work) -> Fields:
     result = await work(Round())
     while running.detached and result.get("resultType") == "input_required":
         running.ask(result.get("inputRequests") or {})
-        try:
-            async with asyncio.timeout(INPUT_SECONDS if running.questions else 0):
-                await running.answered.wait()
-        except TimeoutError:
-            raise CallFailure(TIMEOUT, f"the input that the server asked for did not come within {INPUT_SECONDS:g} s") from None
-        result = await work(Round(running.answers, result.get("requestState")))
+        if running.rounds > MAX_ROUNDS:
+            raise CallFailure(BAD_GATEWAY, f"the server wanted to be called again {running.rounds} times, at most {MAX_ROUNDS} are made")
+        result = await work(await _next_round(running, result.get("requestState")))
     return result
+
+
+async def _next_round(running: Running, state: str | None) -> Round:
+    """What the server gets next: a server may ask for nothing but its own state, which is there already."""
+    if not running.questions:
+        if state is None:
+            raise CallFailure(BAD_GATEWAY, "the server asks for another round without saying for what")
+        await asyncio.sleep(PAUSE_SECONDS)
+        return Round(None, state)
+    try:
+        async with asyncio.timeout(INPUT_SECONDS):
+            await running.answered.wait()
+    except TimeoutError:
+        raise CallFailure(TIMEOUT, f"the input that the server asked for did not come within {INPUT_SECONDS:g} s") from None
+    return Round(running.answers, state)
