@@ -71,11 +71,14 @@ class Federation:
         self.bounds.max_reply = config.limits.max_reply_bytes
         async with self._compiling:
             gone = self._replace(config.upstreams, with_extras=config.mode == "mcp_only")
-            await self._compile(config, hashlib.sha256(document).hexdigest())
+            try:
+                await self._compile(config, hashlib.sha256(document).hexdigest())
+            finally:
+                for upstream in gone:
+                    # After the swap: calls that began before it hold the old snapshot and finish on their own. Without one too: nothing
+                    # else knows these servers any more.
+                    self._spawn(upstream.stop())
         self._configured.set()
-        for upstream in gone:
-            # After the swap: calls that began before it hold the old snapshot and finish on their own.
-            self._spawn(upstream.stop())
         log.info("configuration in force", extra={"servers": len(config.upstreams), "mode": config.mode})
 
     async def settled(self, timeout: float) -> None:

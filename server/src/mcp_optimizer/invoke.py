@@ -122,11 +122,11 @@ class Invoker:
                 span.end(outcome)
 
     def _span(self, upstream: Upstream, method: str, subject: str, context: CallContext) -> Span | None:
-        """Of one request to a server. Names of tools and prompts are in the catalogue; a resource's URI may hold data."""
+        """Of one request to a server. A tool's name is in the catalogue; any other subject is a client's own text and may hold data."""
         tracer = self._telemetry.tracer
         if not tracer.on:
             return None
-        name = method if method.startswith("resources/") else f"{method} {subject}"
+        name = f"{method} {subject}" if method == "tools/call" else method
         return tracer.request(name, context.trace, "client", **{"mcp.method.name": method, "mcp_optimizer.server": upstream.name})
 
 

@@ -98,9 +98,15 @@ class Offers:
 
 
 def features(snapshot: Snapshot, server: str | None) -> set[str]:
-    """Capabilities of the endpoint besides tools; of the route when `server` is given. A server that is not contacted yet has none."""
+    """Capabilities of the endpoint besides tools; of the route when `server` is given. A server that is not contacted yet has none.
+
+    Raises `CallFailure` when the server went since the request came.
+    """
     if snapshot.config.mode != "mcp_only":
         return set()
+    if server is not None and server not in snapshot.offers:
+        text = f"no server {server!r} is federated here"
+        raise CallFailure(NOT_FOUND, text, RpcError(METHOD_NOT_FOUND, text))
     offers = [snapshot.offers[server][1]] if server is not None else [offer for _, offer in snapshot.offers.values()]
     return {name for offer in offers for name in offer.capabilities} - {"tools"}
 

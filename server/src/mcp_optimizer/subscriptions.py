@@ -1,14 +1,16 @@
 """Resources that clients want to hear of, watched at their servers for as long as one client listens."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Final
+
+from mcp_types import INVALID_PARAMS
 
 from . import naming
 from .changes import MAX_URIS, Subscriber
-from .errors import TOO_MANY, CallFailure
+from .errors import BAD_REQUEST, TOO_MANY, CallFailure, RpcError
 from .invoke import Invoker
 from .snapshot import Snapshot
+from .upstream.extras import MAX_KEY
 from .upstream.upstream import Offer
 from .upstream.watch import Watch
 
@@ -19,6 +21,14 @@ MAX_SESSIONS: Final = 1000
 def own_uri(uri: str, route: str | None) -> tuple[str, str]:
     """Server and the URI that it knows, of a URI as clients of this route know it; the latter is empty when there is none."""
     return (route, uri) if route is not None else naming.split_uri(uri)
+
+
+def check_length(uri: str, route: str | None) -> None:
+    """Raises `CallFailure` for a URI longer than any that is listed: it would be kept, and sent on, for as long as somebody listens."""
+    _, own = own_uri(uri, route)
+    if len(own) > MAX_KEY:
+        text = f"the URI has {len(own)} characters, at most {MAX_KEY} are served: take one from resources/list"
+        raise CallFailure(BAD_REQUEST, text, RpcError(INVALID_PARAMS, text))
 
 
 def served(snapshot: Snapshot, uri: str, route: str | None) -> bool:
@@ -81,53 +91,44 @@ class Watching:
             known[0].remove(known[1])
 
 
-@dataclass
-class _Session:
-    uris: set[str] = field(default_factory=set)
-    watching: Watching | None = None
-
-
 class Sessions:
     """What legacy clients subscribed to on this replica: in that protocol the request comes by itself and the stream by another one."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, _Session] = OrderedDict()
+        self._kept: OrderedDict[str, set[str]] = OrderedDict()
+        self._streams: dict[str, Watching] = {}
+        """Apart from what is kept, and only while they are open: a stream of a session that nobody knows pushes out no other's URIs."""
 
     def subscribe(self, session: str, uri: str) -> None:
         """Tell this session of the resource. Raises `CallFailure` beyond MAX_URIS."""
-        kept = self._of(session)
-        if len(kept.uris) >= MAX_URIS and uri not in kept.uris:
+        kept = self._kept.get(session, set())
+        if len(kept) >= MAX_URIS and uri not in kept:
             raise CallFailure(TOO_MANY, f"{MAX_URIS} resources are subscribed to already: unsubscribe from one")
-        kept.uris.add(uri)
-        if kept.watching is not None:
-            kept.watching.add(uri)
-
-    def unsubscribe(self, session: str, uri: str) -> None:
-        """No longer."""
-        kept = self._kept.get(session)
-        if kept is not None:
-            kept.uris.discard(uri)
-            if kept.watching is not None:
-                kept.watching.remove(uri)
-
-    def uris(self, session: str) -> set[str]:
-        """What it subscribed to."""
-        kept = self._kept.get(session)
-        return set(kept.uris) if kept is not None else set()
-
-    def opened(self, session: str, watching: Watching) -> None:
-        """Its stream is open: what it subscribes to from now on is watched at once."""
-        self._of(session).watching = watching
-
-    def closed(self, session: str, watching: Watching) -> None:
-        """That stream is over."""
-        kept = self._kept.get(session)
-        if kept is not None and kept.watching is watching:
-            kept.watching = None
-
-    def _of(self, session: str) -> _Session:
-        kept = self._kept.setdefault(session, _Session())
+        kept.add(uri)
+        self._kept[session] = kept
         self._kept.move_to_end(session)
         while len(self._kept) > MAX_SESSIONS:
             self._kept.popitem(last=False)
-        return kept
+        if session in self._streams:
+            self._streams[session].add(uri)
+
+    def unsubscribe(self, session: str, uri: str) -> None:
+        """No longer."""
+        self._kept.get(session, set()).discard(uri)
+        if session in self._streams:
+            self._streams[session].remove(uri)
+
+    def uris(self, session: str) -> set[str]:
+        """What it subscribed to."""
+        return set(self._kept.get(session, ()))
+
+    def opened(self, session: str, watching: Watching) -> None:
+        """Its stream is open: what it subscribes to from now on is watched at once."""
+        self._streams[session] = watching
+        if session in self._kept:
+            self._kept.move_to_end(session)
+
+    def closed(self, session: str, watching: Watching) -> None:
+        """That stream is over."""
+        if self._streams.get(session) is watching:
+            del self._streams[session]

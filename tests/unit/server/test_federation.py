@@ -1,7 +1,7 @@
 """The servers as one whole: what goes wrong with one change stops no later one."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,8 @@ from mcp_optimizer import federation
 from mcp_optimizer.federation import Federation
 from mcp_optimizer.settings import from_environment
 from mcp_optimizer.snapshot import Snapshot, compile_snapshot
+from mcp_optimizer.upstream.upstream import Upstream
+from mcp_optimizer.upstream.wire import Wire
 from mcp_optimizer_api.config import SandboxConfig, ServerConfig, UpstreamConfig
 
 
@@ -34,6 +36,29 @@ async def test_a_snapshot_that_cannot_be_compiled_keeps_no_later_one_from_coming
         monkeypatch.setattr(federation, "compile_snapshot", compile_snapshot)
         servers._changed.set()
         assert (await asyncio.wait_for(published.get(), 30)).config_hash
+    finally:
+        await servers.close()
+
+
+async def test_a_server_that_went_is_stopped_even_when_what_follows_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Snapshot:
+        raise TypeError("no rule foresaw this")
+
+    stopped: asyncio.Queue[str] = asyncio.Queue()
+
+    async def stop(upstream: Upstream) -> None:
+        stopped.put_nowait(upstream.name)
+
+    gone = Upstream(UpstreamConfig(name="gone", url="http://gone/mcp"), Wire(*[cast(Any, None)] * 4), lambda: None)
+    monkeypatch.setattr(Upstream, "stop", stop)
+    monkeypatch.setattr(federation, "compile_snapshot", broken)
+    servers = Federation()
+    await servers.start()
+    servers._upstreams["gone"] = gone
+    try:
+        with pytest.raises(TypeError):
+            await servers.apply(ServerConfig(namespace="n", name="x", uid="u", sandbox=SandboxConfig(enabled=False)), b"1")
+        assert await asyncio.wait_for(stopped.get(), 30) == "gone"
     finally:
         await servers.close()
 

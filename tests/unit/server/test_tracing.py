@@ -2,17 +2,25 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from mcp.server.lowlevel import Server
 
+from mcp_optimizer.context import PLAIN
+from mcp_optimizer.federation import Federation
+from mcp_optimizer.invoke import Invoker
+from mcp_optimizer.keys import Keys
 from mcp_optimizer.protocol.server import _switch_off_sdk_spans
+from mcp_optimizer.seal import Sealer
+from mcp_optimizer.telemetry import Telemetry
 from mcp_optimizer.tracing import child
 from mcp_optimizer.tracing.exporter import MAX_WAITING, Exporter
 from mcp_optimizer.tracing.otlp import document
 from mcp_optimizer.tracing.span import MAX_TEXT, Span
 from mcp_optimizer.tracing.traceparent import header, parse
+from mcp_optimizer.upstream.upstream import Upstream
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -106,3 +114,12 @@ def test_the_spans_of_the_sdk_are_switched_off() -> None:
     assert [layer for layer in server.middleware if type(layer).__module__.endswith("_otel")]
     _switch_off_sdk_spans(server)
     assert not [layer for layer in server.middleware if type(layer).__module__.endswith("_otel")]
+
+
+@pytest.mark.parametrize("method", ["tools/call", "prompts/get", "completion/complete", "resources/read"])
+def test_what_a_client_wrote_names_no_span(method: str) -> None:
+    names: list[str] = []
+    tracer = SimpleNamespace(on=True, request=lambda name, *_, **__: names.append(name))
+    invoker = Invoker(cast(Federation, None), cast(Telemetry, SimpleNamespace(tracer=tracer)), Sealer(Keys(None)))
+    invoker._span(cast(Upstream, SimpleNamespace(name="it")), method, "text", PLAIN)
+    assert names == ["tools/call text" if method == "tools/call" else method]

@@ -13,7 +13,8 @@ from mcp_optimizer.invoke import resolve
 from mcp_optimizer.search import NearestNames
 from mcp_optimizer.snapshot import Snapshot
 from mcp_optimizer.spelling import Spellings
-from mcp_optimizer.upstream import catalogue
+from mcp_optimizer.upstream import catalogue, extras
+from mcp_optimizer.upstream.extras import Extras, read_extras
 from mcp_optimizer.upstream.upstream import Upstream
 from mcp_optimizer.upstream.wire import MAX_VALUES, NotMcp, Reply, ReplyTooLarge, Wire, parse_reply
 from mcp_optimizer_api.config import UpstreamConfig
@@ -220,3 +221,16 @@ def test_a_reply_that_is_nested_too_deep_for_encoders_is_refused(opened: bytes) 
     with pytest.raises(NotMcp, match="nested"):
         parse_reply(opened * 200 + b"1" + closed * 200)
     assert parse_reply(json.dumps({"content": [{"text": "[" * 500}] * 500}).encode())
+
+
+async def test_a_list_of_ever_more_pages_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "MAX_REPLY", 1000)
+    before = Extras(prompts=({"name": "known"},))
+    asked: list[str] = []
+
+    async def ask(method: str, params: dict[str, Any]) -> dict[str, Any]:
+        asked.append(method)
+        return {"prompts": [{"name": f"p{len(asked)}", "description": "x" * 300}], "nextCursor": "more"}
+
+    assert await read_extras("it", {"prompts": {}}, ask, before) == before
+    assert len(asked) == 4

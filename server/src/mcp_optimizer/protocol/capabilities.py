@@ -7,13 +7,14 @@ from mcp.server.lowlevel import Server
 from mcp_types import RequestParams
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from mcp_optimizer.errors import CallFailure
+from mcp_optimizer.errors import NOT_FOUND, CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.offers import features
 from mcp_optimizer.subscriptions import tells
 
 from .catalogues import COMPLETE
 from .client import Context, route_of
+from .failures import error_of
 from .tasks import EXTENSION as TASKS
 
 
@@ -42,8 +43,10 @@ def _capabilities(invoker: Invoker, route: str | None, *, modern: bool) -> dict[
     try:
         snapshot = invoker.snapshot()
         offered, direct = features(snapshot, route), snapshot.config.mode == "mcp_only"
-        offers = [snapshot.offers[route][1]] if route is not None else [offer for _, offer in snapshot.servers]
-    except CallFailure:
+        offers = [offer for upstream, offer in snapshot.servers if route in (None, upstream.name)]
+    except CallFailure as failure:
+        if failure.code == NOT_FOUND:  # the route is gone
+            raise error_of(failure, modern=modern) from None
         offered, direct, offers = set(), False, []
     changes = {"listChanged": True} if modern or direct else {}
     found: dict[str, Any] = {"tools": changes}

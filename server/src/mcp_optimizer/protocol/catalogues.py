@@ -22,7 +22,7 @@ from mcp_optimizer.cancellations import MAX_SESSION
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.offers import Kind, Offers
 from mcp_optimizer.paging import BadCursor
-from mcp_optimizer.subscriptions import Sessions, served
+from mcp_optimizer.subscriptions import Sessions, check_length, served
 
 from .client import Context, call_context, route_of
 from .failures import error_of
@@ -75,6 +75,7 @@ def add_legacy_methods(server: Server[Any], offers: Offers, sessions: Sessions) 
 
     async def subscribe(ctx: Context, params: SubscribeRequestParams) -> Result:
         try:
+            check_length(params.uri, route_of(ctx))
             if not served(offers.offering(route_of(ctx), "resources"), params.uri, route_of(ctx)):
                 raise MCPError(
                     code=INVALID_PARAMS, message="its server does not tell of changes, or there is none", data={"uri": params.uri}

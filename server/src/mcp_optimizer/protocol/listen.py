@@ -28,9 +28,10 @@ from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.offers import features
 from mcp_optimizer.rejection import BUSY
-from mcp_optimizer.subscriptions import Watching, served
+from mcp_optimizer.subscriptions import Watching, check_length, served
 
 from .client import Context, route_of
+from .failures import error_of
 
 _EVENTS: Final[dict[str, ServerEvent]] = {
     "tools": ToolsListChanged(),
@@ -72,6 +73,11 @@ def _honoured(wanted: SubscriptionFilter, invoker: Invoker, route: str | None) -
     """What is delivered of what the client wants: no more than the route offers and its servers tell."""
     offered: set[str] = set()
     uris: list[str] = []
+    try:
+        for uri in wanted.resource_subscriptions or ():
+            check_length(uri, route)
+    except CallFailure as failure:
+        raise error_of(failure, modern=True) from None
     with contextlib.suppress(CallFailure):
         snapshot = invoker.snapshot()
         offered = features(snapshot, route)

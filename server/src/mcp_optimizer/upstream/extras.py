@@ -8,9 +8,11 @@ from typing import Any, Final
 from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
-from mcp_optimizer.errors import CallFailure
+from mcp_optimizer.errors import BAD_GATEWAY, CallFailure
+from mcp_optimizer.results import compact
 
 from .catalogue import MAX_DESCRIPTION, STRICTEST_VERSION, Definition, bounded, clean_text
+from .wire import MAX_REPLY
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ async def read_extras(server: str, capabilities: Capabilities, ask: Ask, before:
 
 async def _read(server: str, kind: _Kind, ask: Ask, before: tuple[Definition, ...]) -> tuple[Definition, ...]:
     found: list[Any] = []
+    size = 0
     params: dict[str, Any] = {}
     try:
         for _ in range(MAX_PAGES):
@@ -79,6 +82,9 @@ async def _read(server: str, kind: _Kind, ask: Ask, before: tuple[Definition, ..
             page = result.get(kind.listed)
             if not isinstance(page, list):
                 break
+            size += len(compact(page))
+            if size > MAX_REPLY:
+                raise CallFailure(BAD_GATEWAY, f"server {server} lists more than 16 MiB of {kind.listed}: split it")
             found.extend(page[: MAX_ENTRIES + 1 - len(found)])
             cursor = result.get("nextCursor")
             if not isinstance(cursor, str) or len(found) > MAX_ENTRIES:

@@ -10,6 +10,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 import aiohttp
@@ -49,7 +50,7 @@ class Watch:
         self._subscribed: tuple[Dialect | None, set[str]] = (None, set())
 
     def add(self, uri: str) -> None:
-        """One more wants to hear of this resource. Beyond MAX_WATCHED different ones, some are not heard of."""
+        """One more wants to hear of this resource. Beyond MAX_WATCHED different ones, the latest are not heard of."""
         self._uris[uri] += 1
         if self._uris[uri] == 1:
             self._stirred.set()
@@ -119,7 +120,8 @@ class Watch:
     def _wanted(self, dialect: Dialect) -> Wanted:
         wanted: Wanted = {flag: True for name, flag in _FLAGS.items() if dialect.capabilities.get(name, {}).get("listChanged")}
         if self._uris and dialect.capabilities.get("resources", {}).get("subscribe"):
-            wanted["resourceSubscriptions"] = sorted(self._uris)[:MAX_WATCHED]
+            # In order of arrival: made-up URIs that sort low must not silence those that somebody listens to already.
+            wanted["resourceSubscriptions"] = sorted(islice(self._uris, MAX_WATCHED))
         return wanted
 
     async def _subscribe(self, dialect: Dialect, uris: set[str]) -> None:
