@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.keys import Keys
+from mcp_optimizer.lane import OnOutput
 from mcp_optimizer.memory import holding
+from mcp_optimizer.protocol.tasks import call_as_task
 from mcp_optimizer.ration import Ration
 from mcp_optimizer.seal import Sealer
 from mcp_optimizer.state import tasks as module
@@ -155,6 +158,21 @@ async def test_a_server_that_wants_only_its_state_back_is_called_again(monkeypat
     await settled(made)
     assert (await made.get(task_id))["status"] == "completed"
     assert rounds == [Round(), Round(None, "s1"), Round(None, "s2")]
+
+
+async def test_state_without_answers_reaches_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    made, go, states = tasks(), asyncio.Event(), list[str | None]()
+
+    async def call(context: CallContext, progress: OnOutput | None) -> Fields:
+        await go.wait()
+        states.append(context.request_state)
+        return {"content": []} if len(states) == 2 else {"resultType": "input_required", "requestState": "s"}
+
+    await call_as_task(made, call, PLAIN, None, Ration(1000))
+    go.set()
+    await settled(made)
+    assert states == [None, "s"]
 
 
 async def test_a_server_that_always_wants_to_be_called_again_is_not_called_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
