@@ -13,7 +13,7 @@ from mcp_optimizer.invoke import resolve
 from mcp_optimizer.search import NearestNames
 from mcp_optimizer.snapshot import Snapshot
 from mcp_optimizer.spelling import Spellings
-from mcp_optimizer.upstream import catalogue, extras
+from mcp_optimizer.upstream import catalogue
 from mcp_optimizer.upstream.extras import Extras, read_extras
 from mcp_optimizer.upstream.upstream import Upstream
 from mcp_optimizer.upstream.wire import MAX_VALUES, NotMcp, Reply, ReplyTooLarge, Wire, parse_reply
@@ -224,7 +224,7 @@ def test_a_reply_that_is_nested_too_deep_for_encoders_is_refused(opened: bytes) 
 
 
 async def test_a_list_of_ever_more_pages_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "MAX_REPLY", 1000)
+    monkeypatch.setattr("mcp_optimizer.upstream.pages.MAX_REPLY", 1000)
     before = Extras(prompts=({"name": "known"},))
     asked: list[str] = []
 

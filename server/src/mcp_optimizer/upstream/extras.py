@@ -1,30 +1,27 @@
 """What a server offers besides tools, made safe to keep and show: resources, templates of resources, prompts, and what it is able to do."""
 
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mcp_types.methods import serialize_server_result
 from pydantic import ValidationError
 
-from mcp_optimizer.errors import BAD_GATEWAY, CallFailure
-from mcp_optimizer.results import compact
+from mcp_optimizer.errors import CallFailure
 
 from .catalogue import MAX_DESCRIPTION, STRICTEST_VERSION, Definition, bounded, clean_text
-from .wire import MAX_REPLY
+from .pages import Ask, pages
 
 log = logging.getLogger(__name__)
 
 MAX_ENTRIES: Final = 5000
-MAX_PAGES: Final = 100
 MAX_KEY: Final = 2048
 FEATURES: Final = ("tools", "resources", "prompts", "completions", "logging")
 """Capabilities that matter to us; only whether they are there, and these two flags."""
 FLAGS: Final = ("listChanged", "subscribe")
 Capabilities = Mapping[str, Mapping[str, bool]]
-Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
-"""Method and params to result; raises `CallFailure`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +71,15 @@ async def read_extras(server: str, capabilities: Capabilities, ask: Ask, before:
 
 async def _read(server: str, kind: _Kind, ask: Ask, before: tuple[Definition, ...]) -> tuple[Definition, ...]:
     found: list[Any] = []
-    size = 0
-    params: dict[str, Any] = {}
+    too_much = f"server {server} lists more than 16 MiB of {kind.listed}: split it"
     try:
-        for _ in range(MAX_PAGES):
-            result = await ask(kind.method, params)
-            page = result.get(kind.listed)
-            if not isinstance(page, list):
-                break
-            size += len(compact(page))
-            if size > MAX_REPLY:
-                raise CallFailure(BAD_GATEWAY, f"server {server} lists more than 16 MiB of {kind.listed}: split it")
-            found.extend(page[: MAX_ENTRIES + 1 - len(found)])
-            cursor = result.get("nextCursor")
-            if not isinstance(cursor, str) or len(found) > MAX_ENTRIES:
-                break
-            params = {"cursor": cursor}
+        async with contextlib.aclosing(pages(ask, kind.method, kind.listed, too_much)) as read:
+            async for page in read:
+                if not isinstance(page, list):
+                    break
+                found.extend(page[: MAX_ENTRIES + 1 - len(found)])
+                if len(found) > MAX_ENTRIES:
+                    break
     except CallFailure as failure:
         log.warning("list not read", extra={"server": server, "method": kind.method, "error": failure.message})
         return before

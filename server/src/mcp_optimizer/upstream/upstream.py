@@ -13,7 +13,6 @@ from typing import Any
 from mcp_optimizer.background import aside
 from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import BAD_GATEWAY, NOT_FOUND, CallFailure
-from mcp_optimizer.results import compact
 from mcp_optimizer_api.catalogue import catalogue_hash
 from mcp_optimizer_api.config import UpstreamConfig
 from mcp_optimizer_api.stats import UpstreamStats
@@ -22,13 +21,13 @@ from .catalogue import MAX_TOOLS, Definition, sanitise
 from .connection import Connection
 from .extras import Capabilities, Extras, read_extras
 from .guard import Guard
+from .pages import pages
 from .reply import result_of
 from .watch import Watch
-from .wire import MAX_REPLY, Wire
+from .wire import Wire
 
 log = logging.getLogger(__name__)
 
-MAX_PAGES = 100
 LIST_SECONDS = 15.0
 REFRESH_SECONDS = 60.0
 REFRESH_GAP = 1.0
@@ -208,21 +207,14 @@ class Upstream:
     async def refresh(self) -> None:
         """List the tools once; raise `CallFailure` when that fails. The last good catalogue stays until a new one is complete."""
         tools: list[Any] = []
-        size = 0
-        params: dict[str, Any] = {}
-        for _ in range(MAX_PAGES):
-            result = await self._list_tools(params)
-            page = result.get("tools")
-            if not isinstance(page, list):
-                raise CallFailure(BAD_GATEWAY, f"server {self.name} answered tools/list without a list of tools")
-            tools.extend(page)
-            size += len(compact(page))
-            if size > MAX_REPLY or len(tools) > MAX_TOOLS:
-                raise CallFailure(BAD_GATEWAY, f"server {self.name} lists more than {MAX_TOOLS} tools or 16 MiB of definitions: split it")
-            cursor = result.get("nextCursor")
-            if not isinstance(cursor, str):
-                break
-            params = {"cursor": cursor}
+        too_much = f"server {self.name} lists more than {MAX_TOOLS} tools or 16 MiB of definitions: split it"
+        async with contextlib.aclosing(pages(self._list_tools, "tools/list", "tools", too_much)) as found:
+            async for page in found:
+                if not isinstance(page, list):
+                    raise CallFailure(BAD_GATEWAY, f"server {self.name} answered tools/list without a list of tools")
+                tools.extend(page)
+                if len(tools) > MAX_TOOLS:
+                    raise CallFailure(BAD_GATEWAY, too_much)
         digest, catalogue = await aside(_read, self.name, tools, self.offer)
         dialect = self._connection.dialect
         capabilities = dialect.capabilities if dialect else {}
@@ -236,9 +228,9 @@ class Upstream:
             log.info("catalogue read", extra={"server": self.name, "tools": len(catalogue), "hash": offer.hash})
             self._on_change()
 
-    async def _list_tools(self, params: dict[str, Any]) -> dict[str, Any]:
+    async def _list_tools(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         try:
-            return await self._list("tools/list", params)
+            return await self._list(method, params)
         except CallFailure as failure:
             dialect = self._connection.dialect
             if failure.code == NOT_FOUND and dialect is not None and dialect.capabilities and "tools" not in dialect.capabilities:
