@@ -57,8 +57,8 @@ class Applier:
                 owner, "ReplicasRestored", f"Deployment {key.name} was scaled to 0, which switches its autoscaler off", action="Repair"
             )
             live = await self._set_replicas(live, replicas)
-        differences = drift(live, wanted)
-        if not differences or self._insisted.get(key) == (_hash(wanted), tuple(differences)):
+        differences = self._drift(key, live, wanted)
+        if not differences:
             return False
         log.info("Updated child", extra={"key": str(key), "owner": str(owner.key), "fields": differences[:5]})
         if (live["metadata"].get("annotations") or {}).get(HASH_ANNOTATION) == _hash(wanted):
@@ -87,8 +87,12 @@ class Applier:
         live = self._cache.get(key)
         if live is None or controller_uid(live) != owner.uid:
             return True
+        return bool(self._drift(key, live, wanted))
+
+    def _drift(self, key: Key, live: Manifest, wanted: Manifest) -> list[str]:
+        """Fields that are other than wanted, unless writing these very ones was in vain before."""
         differences = drift(live, wanted)
-        return bool(differences) and self._insisted.get(key) != (_hash(wanted), tuple(differences))
+        return [] if self._insisted.get(key) == (_hash(wanted), tuple(differences)) else differences
 
     def _stale(self, owner: Owner, wanted: set[Key]) -> list[Manifest]:
         """Children of ours that are not wanted any more."""
