@@ -5,13 +5,12 @@ starve the other. Probes and metrics have a port of their own.
 """
 
 import asyncio
-from contextvars import ContextVar
 
 from mcp_optimizer_api.config import LimitsConfig
 
-from .asgi import Receive, Scope
+from .asgi import Receive, Scope, disconnected
 from .errors import TOO_MANY, CallFailure
-from .memory import Holding, adopt
+from .memory import Holding, adopt, current
 from .ration import Ration
 from .rejection import Busy, ClientLeft
 from .slots import NoPlace, Slots
@@ -74,7 +73,6 @@ class Admission:
         """For a request that begins; `leave` at its end, whatever happens."""
         ticket = Ticket(self)
         adopt(ticket)
-        _current.set(ticket)
         return ticket
 
     async def enter(self, ticket: Ticket, scope: Scope, receive: Receive) -> None:
@@ -104,7 +102,7 @@ class Admission:
 
     async def _wait(self, receive: Receive) -> None:
         turn = asyncio.ensure_future(self.slots.take())
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(disconnected(receive))
         try:
             await asyncio.wait([turn, gone], return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -134,16 +132,8 @@ class Admission:
         return Busy(refused.reason, "limits.maxInFlight", text, limits.queue_seconds)
 
 
-_current: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
-
-
 def as_stream() -> None:
     """The request in whose name this code runs stays open as a subscription. Raises `CallFailure` (429) when too many are."""
-    ticket = _current.get()
-    if ticket is not None:
+    ticket = current()
+    if isinstance(ticket, Ticket):
         ticket.become_stream()
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

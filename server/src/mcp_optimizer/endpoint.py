@@ -18,7 +18,7 @@ from .paging import Entry, page
 from .results import Result, failure_result, once, text_result, unchanged
 from .rounds import StateRefused
 from .routes import route
-from .snapshot import Snapshot
+from .snapshot import Snapshot, Tool
 from .telemetry import Telemetry
 from .tools.batch import Batch
 from .tools.code import execute_code
@@ -55,9 +55,8 @@ class Endpoint:
 
     def list_tools(self, cursor: str | None, server: str | None = None) -> dict[str, Any]:
         """The meta-tools and the pinned tools; in mcp_only mode a page of the real tools, on a `server`'s route under their own names."""
-        try:
-            snapshot = self._invoker.snapshot()
-        except CallFailure:
+        snapshot = self.current()
+        if snapshot is None:
             return {"tools": []}
         result = _direct_page(snapshot, cursor, server) if snapshot.config.mode == "mcp_only" else _meta_page(snapshot)
         baseline = 0 if cursor else snapshot.direct_bytes
@@ -66,19 +65,22 @@ class Endpoint:
 
     def current(self) -> Snapshot | None:
         """The snapshot in force; None before the first configuration."""
-        return self._invoker_snapshot()
+        try:
+            return self._invoker.snapshot()
+        except CallFailure:
+            return None
 
     def listed_again(self, cursor: str | None, served: int) -> None:
         """A list of tools was sent once more, `served` bytes."""
-        snapshot = self._invoker_snapshot()
+        snapshot = self.current()
         self._telemetry.tokens(baseline=0 if cursor or snapshot is None else snapshot.direct_bytes, served=served)
 
     def is_quick(self, name: str, server: str | None) -> bool:
         """Whether nothing but name and arguments matters to this call: no header that mirrors an argument, no output while it runs."""
-        snapshot = self._invoker_snapshot()
+        snapshot = self.current()
         if snapshot is None:
             return False
-        tool = snapshot.tools.get(_tool_id(name, server)) if snapshot.config.mode == "mcp_only" else snapshot.pinned.get(name)
+        tool = _listed_tool(snapshot, name, server)
         return not tool.header_map if tool is not None else name in QUICK and snapshot.config.mode != "mcp_only"
 
     def parsed(self, read: float | None) -> None:
@@ -88,19 +90,16 @@ class Endpoint:
 
     def lists_real_tools(self) -> bool:
         """Whether tools/list shows the servers' own tools, which change with them."""
-        snapshot = self._invoker_snapshot()
+        snapshot = self.current()
         return snapshot is None or snapshot.config.mode == "mcp_only" or bool(snapshot.config.tools.pinned)
 
     def input_schema(self, name: str) -> dict[str, Any] | None:
         """The schema whose header annotations a modern client mirrors; None when it has none of ours."""
-        snapshot = self._invoker_snapshot()
+        snapshot = self.current()
         if snapshot is None:
             return None
-        name = _tool_id(name, route.get())
-        tool = (snapshot.tools if snapshot.config.mode == "mcp_only" else snapshot.pinned).get(name)
-        if tool is None:
-            return None
-        return tool.definition["inputSchema"] if tool.header_map else None
+        tool = _listed_tool(snapshot, name, route.get())
+        return tool.definition["inputSchema"] if tool is not None and tool.header_map else None
 
     async def call_tool(
         self,
@@ -188,12 +187,6 @@ class Endpoint:
         for fallback in fallbacks:
             self._telemetry.fallback(*fallback)
 
-    def _invoker_snapshot(self) -> Snapshot | None:
-        try:
-            return self._invoker.snapshot()
-        except CallFailure:
-            return None
-
 
 def _is_for_programs(failure: CallFailure, context: CallContext) -> bool:
     """Whether a client acts on the refusal by itself: on state of another call, a capability it did not declare, an address to visit first."""
@@ -205,6 +198,11 @@ def _is_for_programs(failure: CallFailure, context: CallContext) -> bool:
 
 def _tool_id(name: str, server: str | None) -> str:
     return name if server is None else entry_id(server, name)
+
+
+def _listed_tool(snapshot: Snapshot, name: str, server: str | None) -> Tool | None:
+    """The tool that clients see under this name with its own definition."""
+    return (snapshot.tools if snapshot.config.mode == "mcp_only" else snapshot.pinned).get(_tool_id(name, server))
 
 
 def _meta_page(snapshot: Snapshot) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from mcp_optimizer_api.stats import SandboxEvent, ServerStats
 
-from .asgi import Receive, Scope, Send
+from .asgi import Receive, Scope, Send, disconnected
 from .federation import Federation
 from .gate import Gate
 from .lane import SandboxLane
@@ -104,7 +104,7 @@ class Management:
     async def _stream_events(self, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        ended = asyncio.ensure_future(_any_of(_disconnected(receive), self.closing.wait()))
+        ended = asyncio.ensure_future(_any_of(disconnected(receive), self.closing.wait()))
         try:
             async with contextlib.aclosing(self._event_lines(ended)) as lines:
                 async for line in lines:
@@ -141,11 +141,6 @@ def _line(event: SandboxEvent) -> bytes:
 
 async def _next(events: AsyncIterator[SandboxEvent]) -> SandboxEvent | None:
     return await anext(events, None)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _any_of(*waits: Coroutine[Any, Any, object]) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from mcp_optimizer_api.stats import UpstreamStats
+
 from .federation import Federation
 from .lane import SandboxLane
 
@@ -35,24 +37,12 @@ class StateCollector(Collector):
         definitions.add_metric([], snapshot.direct_bytes if snapshot else 0)
         yield definitions
         ready = GaugeMetricFamily("mcp_optimizer_upstream_ready", "Whether the last tools/list of a server succeeded.", labels=["server"])
-        for upstream in self._federation.stats():
+        upstreams = self._federation.stats()
+        for upstream in upstreams:
             ready.add_metric([upstream.name], float(upstream.ready))
         yield ready
-        yield from self._guards()
+        yield from _guards(upstreams)
         yield from self._sandbox()
-
-    def _guards(self) -> Iterator[Metric]:
-        breaker = GaugeMetricFamily("mcp_optimizer_upstream_breaker_state", "0 closed, 1 half-open, 2 open.", labels=["server"])
-        in_flight = GaugeMetricFamily("mcp_optimizer_upstream_in_flight", "Calls a server has not answered yet.", labels=["server"])
-        retries = CounterMetricFamily("mcp_optimizer_upstream_retries", "Calls sent a second time.", labels=["server"])
-        refused = CounterMetricFamily("mcp_optimizer_upstream_refused", "Calls that were not sent.", labels=["server", "reason"])
-        for upstream in self._federation.stats():
-            breaker.add_metric([upstream.name], BREAKER_STATES[upstream.breaker])
-            in_flight.add_metric([upstream.name], upstream.in_flight)
-            retries.add_metric([upstream.name], upstream.retries)
-            refused.add_metric([upstream.name, "open"], upstream.refused_open)
-            refused.add_metric([upstream.name, "full"], upstream.refused_full)
-        yield from (breaker, in_flight, retries, refused)
 
     def _sandbox(self) -> Iterator[Metric]:
         stats = self._lane.stats()
@@ -62,3 +52,17 @@ class StateCollector(Collector):
         for outcome, field in JOB_OUTCOMES.items():
             jobs.add_metric([outcome], getattr(stats, field))
         yield jobs
+
+
+def _guards(upstreams: list[UpstreamStats]) -> Iterator[Metric]:
+    breaker = GaugeMetricFamily("mcp_optimizer_upstream_breaker_state", "0 closed, 1 half-open, 2 open.", labels=["server"])
+    in_flight = GaugeMetricFamily("mcp_optimizer_upstream_in_flight", "Calls a server has not answered yet.", labels=["server"])
+    retries = CounterMetricFamily("mcp_optimizer_upstream_retries", "Calls sent a second time.", labels=["server"])
+    refused = CounterMetricFamily("mcp_optimizer_upstream_refused", "Calls that were not sent.", labels=["server", "reason"])
+    for upstream in upstreams:
+        breaker.add_metric([upstream.name], BREAKER_STATES[upstream.breaker])
+        in_flight.add_metric([upstream.name], upstream.in_flight)
+        retries.add_metric([upstream.name], upstream.retries)
+        refused.add_metric([upstream.name, "open"], upstream.refused_open)
+        refused.add_metric([upstream.name, "full"], upstream.refused_full)
+    yield from (breaker, in_flight, retries, refused)

@@ -7,7 +7,7 @@ import asyncio
 import time
 from typing import Any, Final, Protocol
 
-from .asgi import Receive
+from .asgi import Receive, disconnected
 
 TICK_SECONDS: Final = 0.1
 PING_SECONDS: Final = 15.0
@@ -78,8 +78,7 @@ async def _stay(entry: Entry) -> None:
     while True:
         try:
             async with asyncio.timeout(PING_SECONDS):
-                while (await entry.receive())["type"] != "http.disconnect":
-                    pass
+                await disconnected(entry.receive)
         except TimeoutError:
             await entry.answer.ping()
             continue

@@ -6,15 +6,10 @@ import orjson
 from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 from mcp_types.methods import serialize_server_result
 
-from mcp_optimizer.asgi import Send
+from mcp_optimizer.asgi import EVENT_STREAM, PING, Send
 from mcp_optimizer.results import compact
 
 _JSON: Final = (b"content-type", b"application/json")
-_STREAM: Final = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 _PLAIN: Final = frozenset({"content", "isError", "structuredContent", "resultType"})
 
 
@@ -45,7 +40,7 @@ class Answer:
 
     async def ping(self) -> None:
         """Show whoever counts idle seconds that the connection is alive."""
-        await self._event(b": ping\r\n\r\n")
+        await self._event(PING)
 
     async def nothing(self) -> None:
         """End without an answer: the client has cancelled the request."""
@@ -59,7 +54,7 @@ class Answer:
             return  # a slow reader may take longer than a ping waits
         if not self._streaming:
             self._streaming = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+            await self._send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
         await self._send({"type": "http.response.body", "body": event, "more_body": True})
 
     async def _end(self, status: int, body: bytes) -> None:

@@ -12,17 +12,12 @@ from typing import Final
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from mcp_optimizer.asgi import Message, Receive, Scope, Send, replayed
+from mcp_optimizer.asgi import EVENT_STREAM, PING, Message, Receive, Scope, Send, replayed
 from mcp_optimizer.watch import Watch
 
 TELLING: Final = (b"progressToken", b"logLevel", b"subscriptions/listen")
 """In the body of a request that wants to hear something before its result."""
 _MODERN: Final = frozenset(version.encode() for version in MODERN_PROTOCOL_VERSIONS)
-_STREAM: Final = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 class Hosted:
@@ -78,8 +73,8 @@ class _Answer:
             return
         if not self._streaming:
             self._streaming = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
-        await self._send({"type": "http.response.body", "body": b": ping\r\n\r\n", "more_body": True})
+            await self._send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
+        await self._send({"type": "http.response.body", "body": PING, "more_body": True})
 
     async def send(self, message: Message) -> None:
         """What the SDK answers: as it is, or as the last event."""

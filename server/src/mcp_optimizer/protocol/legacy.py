@@ -12,7 +12,7 @@ import orjson
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from mcp_optimizer.admission import as_stream
-from mcp_optimizer.asgi import App, Message, Receive, Scope, Send, replayed
+from mcp_optimizer.asgi import EVENT_STREAM, PING, App, Message, Receive, Scope, Send, disconnected, replayed
 from mcp_optimizer.cancellations import MAX_SESSION, SESSION_HEADER, Cancellations
 from mcp_optimizer.changes import Change, Changes, Subscriber
 from mcp_optimizer.errors import CallFailure
@@ -24,11 +24,6 @@ from mcp_optimizer.subscriptions import Sessions, Watching
 KEEP_ALIVE_SECONDS: Final = 15.0
 VERSION: Final = b"mcp-protocol-version"
 _LEGACY: Final = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
-_STREAM_HEADERS: Final = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 class LegacyClients:
@@ -106,7 +101,7 @@ class LegacyClients:
         self._sessions.opened(session, watching)
         gone = asyncio.create_task(_gone(receive, subscriber))
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+            await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
             await send({"type": "http.response.body", "body": b": open\r\n\r\n", "more_body": True})
             await _pump(subscriber, send)
         finally:
@@ -122,7 +117,7 @@ async def _pump(subscriber: Subscriber, send: Send) -> None:
             async with asyncio.timeout(KEEP_ALIVE_SECONDS):
                 changed = await subscriber.next()
         except TimeoutError:
-            await send({"type": "http.response.body", "body": b": ping\r\n\r\n", "more_body": True})
+            await send({"type": "http.response.body", "body": PING, "more_body": True})
             continue
         events = b"".join(_event(change) for change in changed)
         await send({"type": "http.response.body", "body": events, "more_body": bool(changed)})
@@ -138,8 +133,7 @@ def _event(change: Change) -> bytes:
 
 
 async def _gone(receive: Receive, subscriber: Subscriber) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await disconnected(receive)
     subscriber.close()
 
 
