@@ -8,7 +8,8 @@ from .base import Resource
 from .cel import PATTERN_MESSAGE, rule, rules
 from .limits import Limits
 from .observability import NetworkPolicySettings, Observability
-from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, Image, LabelSelector, LocalReference, ObjectName, Quantity, Resources
+from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, LabelSelector, LocalReference, Resources
+from .sandbox import Sandbox
 from .search import Search
 from .status import Condition
 
@@ -74,82 +75,6 @@ class Batch(Resource):
     """Bounds of execute_batch."""
 
     max_items: int = Field(default=20, ge=1, le=100, description="Calls of one execute_batch.")
-
-
-def _at_least(amount: str, least: str) -> dict[str, str]:
-    """Below this the job agent itself cannot start, and every sandbox would fail in a loop."""
-    value = f"string(self.{amount})"
-    return rule(
-        f"!isQuantity({value}) || quantity({value}).compareTo(quantity('{least}')) >= 0",
-        f"{amount} is too little for the job agent to start: write {least} or more",
-        field=amount,
-    )
-
-
-class SandboxResources(Resource):
-    """Upper bounds of one job; requests are smaller, so that warm Pods cost little."""
-
-    model_config = ConfigDict(json_schema_extra=rules(_at_least("cpu", "50m"), _at_least("memory", "64Mi")))
-
-    cpu: Quantity = Field(default="500m", description="CPU limit of one job.")
-    memory: Quantity = Field(default="512Mi", description="Memory limit of one job, its files included.")
-
-
-class SandboxPool(Resource):
-    """How many sandbox Pods are kept."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "self.max == 0 || self.min > 0",
-                "min must be 1 or more, because a job takes a warm Pod and would find none: raise pool.min,"
-                " or write max: 0 to switch execute_code off",
-                field="min",
-            ),
-            rule(
-                "self.max == 0 || self.min <= self.max",
-                "min must not exceed max: lower pool.min or raise pool.max",
-                field="min",
-            ),
-        )
-    )
-
-    min: int = Field(default=2, ge=0, le=500, description="Warm Pods kept ready for the next jobs.")
-    max: int = Field(
-        default=20, ge=0, le=1000, description="Sandbox Pods at once, warm and busy. 0 switches execute_code off, whatever min says."
-    )
-
-
-class Sandbox(Resource):
-    """Where execute_code runs: a fresh Pod for each job."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "!isQuantity(string(self.diskLimit)) || !isQuantity(string(self.resources.memory))"
-                " || quantity(string(self.diskLimit)).isLessThan(quantity(string(self.resources.memory)))",
-                "diskLimit must be less than resources.memory, because the scratch directory is memory:"
-                " lower sandbox.diskLimit or raise sandbox.resources.memory",
-                field="diskLimit",
-            )
-        )
-    )
-
-    image: Image | None = Field(default=None, description="Image of the sandbox; must contain the job agent. Default: the operator's.")
-    runtime_class_name: ObjectName | None = Field(
-        default=None, description="RuntimeClass of the Pods, for example gvisor. A missing one refuses jobs."
-    )
-    timeout_seconds: int = Field(default=30, ge=1, le=3600, description="Wall-clock limit of one job.")
-    resources: SandboxResources = Field(default=SandboxResources(), description="Upper bounds of one job.")
-    disk_limit: Quantity = Field(default="100Mi", description="Size of the job's scratch directory, which is memory.")
-    max_processes: int = Field(default=50, ge=1, le=1000, description="Processes and threads of one job.")
-    max_concurrent: int = Field(default=50, ge=1, le=1000, description="Jobs at once per server replica; more wait, then get an error.")
-    pool: SandboxPool = Field(default=SandboxPool(), description="How many Pods are kept.")
-    allow_unenforced_egress: bool = Field(
-        default=False,
-        description="Run jobs even where the cluster's network plugin does not enforce NetworkPolicies: code may then reach the network,"
-        " the API server included. By default such a cluster runs no job.",
-    )
 
 
 WebOrigin = Annotated[

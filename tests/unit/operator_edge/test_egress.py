@@ -12,7 +12,8 @@ from mcp_operator.desired.sandbox_pod import PoolTemplate, sandbox_pod
 from mcp_operator.kinds import Key
 from mcp_operator.pool_pod import EXIT_NETWORK_OPEN
 from mcp_operator.pool_verdict import PoolVerdict
-from mcp_optimizer_api.optimizer import Sandbox, SandboxCounts
+from mcp_optimizer_api.optimizer import SandboxCounts
+from mcp_optimizer_api.sandbox import Sandbox
 from mcp_optimizer_api.status import Reason
 
 

@@ -9,7 +9,7 @@ import pytest
 from mcp_operator.desired.sandbox_pod import MAX_WARM_SECONDS, PoolTemplate, idle_seconds, sandbox_pod, sandbox_pod_name, user_id
 from mcp_optimizer_api.job import pod_token, token_digest
 from mcp_optimizer_api.names import TEMPLATE_HASH_ANNOTATION
-from mcp_optimizer_api.optimizer import Sandbox
+from mcp_optimizer_api.sandbox import Sandbox
 
 KEY = bytes(range(32))
 NAMES = [f"team-sandbox-{number:08d}" for number in range(200)]

@@ -25,7 +25,7 @@ from mcp_optimizer_api.names import (
     TEMPLATE_HASH_ANNOTATION,
     sandbox_pod_prefix,
 )
-from mcp_optimizer_api.optimizer import Sandbox
+from mcp_optimizer_api.sandbox import Sandbox
 
 from .quantity import smaller
 
