@@ -103,6 +103,14 @@ class TracingConfig(Document):
     sampling_percent: float = 10.0
 
 
+class OAuthConfig(Document):
+    """What OAuth clients are told about the endpoint."""
+
+    resource: str
+    authorization_servers: list[str]
+    scopes: list[str] = Field(default=[])
+
+
 class ServerConfig(Document):
     """The whole configuration of one MCPOptimizer's server Pods. Schema version 1."""
 
@@ -122,3 +130,4 @@ class ServerConfig(Document):
     sandbox: SandboxConfig
     limits: LimitsConfig = LimitsConfig()
     tracing: TracingConfig | None = None
+    oauth: OAuthConfig | None = None

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from .auth import Auth
 from .base import Resource
 from .cel import PATTERN_MESSAGE, rule, rules
 from .limits import Limits
@@ -111,6 +112,7 @@ class MCPOptimizerSpec(Resource):
         max_length=50,
         description="Origins of web pages whose scripts may speak to the endpoint, such as https://app.example.com. Programs that are no browsers need none.",
     )
+    auth: Auth = Field(default=Auth(), description="Who vouches for clients.")
     resources: Resources | None = Field(
         default=None, description="Of the server container. Default: 100m CPU and 128Mi requested, 512Mi limit."
     )

@@ -13,6 +13,7 @@ from .admission import Admission
 from .asgi import App, Message, Receive, Scope, Send, replayed
 from .depth import nested_deeper
 from .flow import paced, read_body
+from .oauth_metadata import answer_metadata, asks_for_metadata
 from .origins import answer_preflight, check_origin, granting, is_preflight
 from .rejection import ClientLeft, Rejected, refuse
 from .routes import ROUTE, NoRoute, route, server_of
@@ -56,6 +57,9 @@ class Gate:
             if self.draining:
                 send = _closing(send)
             try:
+                if asks_for_metadata(scope):
+                    await answer_metadata(scope, send, self._snapshot())
+                    return
                 headers = dict(scope["headers"])
                 if b"origin" in headers:
                     granted = check_origin(headers, self._allowed_origins())

@@ -32,6 +32,15 @@ OPTIMIZERS: dict[str, Spec | None] = {
     },
     "every mode": {"mode": "code_execution"},
     "web pages that may speak to the endpoint": {"allowedOrigins": ["https://app.example.com", "http://localhost:6274"]},
+    "where OAuth clients sign in": {
+        "auth": {
+            "oauth": {
+                "resource": "https://mcp.example.com/team/mcp",
+                "authorizationServers": ["https://login.example.com/realms/a"],
+                "scopes": ["mcp:tools"],
+            }
+        }
+    },
     "as many pages as there may be": {"allowedOrigins": [f"https://{'a' * 200}{n}.example.com:65535" for n in range(50)]},
     "pinned and excluded tools": {
         "tools": {

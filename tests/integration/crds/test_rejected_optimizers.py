@@ -66,6 +66,26 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "write for example https://app.example.com",
     ),
     "51 web pages": ({"allowedOrigins": [f"https://a{n}" for n in range(51)]}, "spec.allowedOrigins", "must have at most 50 items"),
+    "an authorization server without TLS": (
+        {"auth": {"oauth": {"resource": "https://mcp.example.com/mcp", "authorizationServers": ["http://login.example.com"]}}},
+        "spec.auth.oauth.authorizationServers[0]",
+        "must be an https URL",
+    ),
+    "a resource with a fragment": (
+        {"auth": {"oauth": {"resource": "https://mcp.example.com/mcp#x", "authorizationServers": ["https://login.example.com"]}}},
+        "spec.auth.oauth.resource",
+        "write for example https://login.example.com",
+    ),
+    "OAuth without anybody to sign in at": (
+        {"auth": {"oauth": {"resource": "https://mcp.example.com/mcp", "authorizationServers": []}}},
+        "spec.auth.oauth.authorizationServers",
+        "should have at least 1 items",
+    ),
+    "two scopes in one": (
+        {"auth": {"oauth": {"resource": "https://a.example/mcp", "authorizationServers": ["https://b.example"], "scopes": ["a b"]}}},
+        "spec.auth.oauth.scopes[0]",
+        "must be one OAuth scope",
+    ),
     "a pinned pattern": ({"tools": {"pinned": ["github.*"]}}, "spec.tools.pinned[0]", "must name one tool as server.tool"),
     "a pinned tool without its server": (
         {"tools": {"pinned": ["create_issue"]}},

@@ -126,6 +126,13 @@ def test_the_config_names_the_web_pages_that_may_speak() -> None:
     assert render_config(owner("MCPOptimizer"), MCPOptimizerSpec(), []).allowed_origins == []
 
 
+def test_the_config_tells_where_oauth_clients_sign_in_only_when_the_spec_does() -> None:
+    oauth = {"resource": "https://mcp.example.com/mcp", "authorizationServers": ["https://login.example.com"], "scopes": ["mcp:tools"]}
+    rendered = render_config(owner("MCPOptimizer"), MCPOptimizerSpec.model_validate({"auth": {"oauth": oauth}}), [])
+    assert rendered.oauth is not None and json.loads(rendered.oauth.to_json()) == oauth
+    assert render_config(owner("MCPOptimizer"), MCPOptimizerSpec(), []).oauth is None
+
+
 def test_the_config_carries_the_synonyms_of_the_catalogue() -> None:
     document = one(of_optimizer(search={"synonyms": [["ticket", "Vorgang"]]}), "ConfigMap")["data"][CONFIG_KEY]
     assert ServerConfig.model_validate_json(document).search_synonyms == [["ticket", "Vorgang"]]

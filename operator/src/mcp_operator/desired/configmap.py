@@ -10,6 +10,7 @@ from mcp_optimizer_api.config import (
     BreakerConfig,
     EmbeddingConfig,
     LimitsConfig,
+    OAuthConfig,
     RetriesConfig,
     SandboxConfig,
     ServerConfig,
@@ -74,6 +75,7 @@ def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[Upst
         sandbox=_sandbox(owner, spec),
         limits=_limits(spec),
         tracing=_tracing(spec),
+        oauth=OAuthConfig(**spec.auth.oauth.model_dump()) if spec.auth.oauth is not None else None,
     )
 
 
