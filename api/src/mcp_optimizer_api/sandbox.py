@@ -17,11 +17,35 @@ def _at_least(amount: str, least: str) -> dict[str, str]:
     )
 
 
+def _requested_within(amount: str) -> dict[str, str]:
+    """A Pod that requests more than its limit is refused by the API server, one after the other."""
+    request, limit = f"string(self.requests.{amount})", f"string(self.{amount})"
+    return rule(
+        f"!isQuantity({request}) || !isQuantity({limit}) || quantity({request}).compareTo(quantity({limit})) <= 0",
+        f"requests.{amount} must not exceed {amount}: lower the request or raise {amount}",
+        field=f"requests.{amount}",
+    )
+
+
+class SandboxRequests(Resource):
+    """What each sandbox Pod sets aside on its node, warm or busy."""
+
+    cpu: Quantity = Field(
+        default="50m", description="CPU a warm Pod is sure of. Far less, and busy neighbours make the first milliseconds of a job slow."
+    )
+    memory: Quantity = Field(default="64Mi", description="Memory set aside for one Pod.")
+
+
 class SandboxResources(Resource):
     """Upper bounds of one job; requests are smaller, so that warm Pods cost little."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_at_least("cpu", "50m"), _at_least("memory", "64Mi")))
+    model_config = ConfigDict(
+        json_schema_extra=rules(_at_least("cpu", "50m"), _at_least("memory", "64Mi"), _requested_within("cpu"), _requested_within("memory"))
+    )
 
+    requests: SandboxRequests = Field(
+        default=SandboxRequests(), description="What each Pod sets aside on its node: how many warm Pods fit depends on it."
+    )
     cpu: Quantity = Field(default="500m", description="CPU limit of one job.")
     memory: Quantity = Field(default="512Mi", description="Memory limit of one job, its files included.")
 

@@ -32,6 +32,7 @@ OPTIMIZERS: dict[str, Spec | None] = {
     },
     "every mode": {"mode": "code_execution"},
     "web pages that may speak to the endpoint": {"allowedOrigins": ["https://app.example.com", "http://localhost:6274"]},
+    "warm Pods that cost little": {"sandbox": {"resources": {"cpu": "50m", "requests": {"cpu": "10m", "memory": "32Mi"}}}},
     "where OAuth clients sign in": {
         "auth": {
             "oauth": {

@@ -199,6 +199,16 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "write 64Mi or more",
     ),
     "a job without CPU": ({"sandbox": {"resources": {"cpu": "1m"}}}, "spec.sandbox.resources.cpu", "write 50m or more"),
+    "a sandbox that requests more CPU than it may use": (
+        {"sandbox": {"resources": {"cpu": "100m", "requests": {"cpu": "200m"}}}},
+        "spec.sandbox.resources.requests.cpu",
+        "lower the request or raise cpu",
+    ),
+    "a sandbox that requests more memory than it may use": (
+        {"sandbox": {"resources": {"requests": {"memory": "1Gi"}}}},
+        "spec.sandbox.resources.requests.memory",
+        "lower the request or raise memory",
+    ),
     "scratch space larger than memory": ({"sandbox": {"diskLimit": "1Gi"}}, "spec.sandbox.diskLimit", "raise sandbox.resources.memory"),
     "a disk limit in words": ({"sandbox": {"diskLimit": "much"}}, "spec.sandbox.diskLimit", "128Mi or 1Gi (memory)"),
     "a sandbox image with a scheme": ({"sandbox": {"image": "https://r.example/x"}}, "spec.sandbox.image", "without https://"),

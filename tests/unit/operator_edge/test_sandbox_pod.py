@@ -84,11 +84,16 @@ def test_scratch_space_is_memory_of_the_wanted_size() -> None:
     ("limits", "requests"),
     [
         ({"cpu": "500m", "memory": "512Mi"}, {"cpu": "50m", "memory": "64Mi"}),
-        ({"cpu": "0.02", "memory": "32Mi"}, {"cpu": "0.02", "memory": "32Mi"}),
         ({"cpu": "1", "memory": "67108864"}, {"cpu": "50m", "memory": "64Mi"}),
     ],
 )
-def test_requests_are_small_and_never_above_the_limits(limits: dict[str, str], requests: dict[str, str]) -> None:
+def test_requests_are_those_of_the_spec() -> None:
+    wanted = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+    resources = pod(sandbox=Sandbox.model_validate({"resources": wanted}))["spec"]["containers"][0]["resources"]
+    assert resources["requests"] == wanted["requests"]
+
+
+def test_requests_are_small_unless_the_spec_says_otherwise(limits: dict[str, str], requests: dict[str, str]) -> None:
     resources = pod(sandbox=Sandbox.model_validate({"resources": limits}))["spec"]["containers"][0]["resources"]
     assert resources == {"requests": requests, "limits": limits}
 

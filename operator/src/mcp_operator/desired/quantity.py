@@ -23,8 +23,3 @@ def number(quantity: str) -> Decimal:
         if factor is not None:
             return Decimal(quantity[:-length]) * factor
     return Decimal(quantity)
-
-
-def smaller(left: str, right: str) -> str:
-    """The smaller of two quantities, as it was written."""
-    return left if number(left) <= number(right) else right

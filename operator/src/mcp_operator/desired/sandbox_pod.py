@@ -27,12 +27,7 @@ from mcp_optimizer_api.names import (
 )
 from mcp_optimizer_api.sandbox import Sandbox
 
-from .quantity import smaller
-
 WORKDIR: Final = "/work"
-REQUEST_CPU: Final = "50m"
-"""Measured: at 5m the neighbours starve a warm Pod (p90 31 ms instead of 7)."""
-REQUEST_MEMORY: Final = "64Mi"
 MAX_WARM_SECONDS: Final = 1800
 """Nobody waits for an idle Pod longer than this; the agent ends it, so that no job can be under way when it goes."""
 DEADLINE_MARGIN_SECONDS: Final = 60
@@ -176,7 +171,7 @@ def _container(template: PoolTemplate, pod_name: str) -> Manifest:
             "failureThreshold": 2,
         },
         "resources": {
-            "requests": {"cpu": smaller(REQUEST_CPU, limits.cpu), "memory": smaller(REQUEST_MEMORY, limits.memory)},
+            "requests": {"cpu": limits.requests.cpu, "memory": limits.requests.memory},
             "limits": {"cpu": limits.cpu, "memory": limits.memory},
         },
         "securityContext": {
