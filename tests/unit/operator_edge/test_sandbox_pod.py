@@ -80,6 +80,12 @@ def test_scratch_space_is_memory_of_the_wanted_size() -> None:
     assert spec["containers"][0]["volumeMounts"] == [{"name": "work", "mountPath": "/work"}]
 
 
+def test_requests_are_those_of_the_spec() -> None:
+    wanted = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+    resources = pod(sandbox=Sandbox.model_validate({"resources": wanted}))["spec"]["containers"][0]["resources"]
+    assert resources["requests"] == wanted["requests"]
+
+
 @pytest.mark.parametrize(
     ("limits", "requests"),
     [
@@ -87,12 +93,6 @@ def test_scratch_space_is_memory_of_the_wanted_size() -> None:
         ({"cpu": "1", "memory": "67108864"}, {"cpu": "50m", "memory": "64Mi"}),
     ],
 )
-def test_requests_are_those_of_the_spec() -> None:
-    wanted = {"requests": {"cpu": "10m", "memory": "32Mi"}}
-    resources = pod(sandbox=Sandbox.model_validate({"resources": wanted}))["spec"]["containers"][0]["resources"]
-    assert resources["requests"] == wanted["requests"]
-
-
 def test_requests_are_small_unless_the_spec_says_otherwise(limits: dict[str, str], requests: dict[str, str]) -> None:
     resources = pod(sandbox=Sandbox.model_validate({"resources": limits}))["spec"]["containers"][0]["resources"]
     assert resources == {"requests": requests, "limits": limits}
