@@ -187,21 +187,14 @@ def start_agent(
     python: str = PYTHON,
     prefix: tuple[str, ...] = (),
     user: int | None = None,
+    program: str = "",
     **environment: str,
 ) -> AgentProcess:
-    """Start an agent on free ports. `prefix` wraps the command, `environment` adds or overrides variables."""
-    env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(SOURCE),
-        "MCP_SANDBOX_POD": pod,
-        "MCP_SANDBOX_TOKEN_SHA256": token_digest(pod_token(POOL_KEY, pod)),
-        "MCP_SANDBOX_WORKDIR": str(workdir),
-        "MCP_SANDBOX_PORT": "0",
-        "MCP_SANDBOX_HEALTH_PORT": "0",
-        "MCP_SANDBOX_BIND": "127.0.0.1",
-        **environment,
-    }
-    command = [*prefix, python, "-m", "mcp_sandbox"]
+    """Start an agent on free ports. `prefix` wraps the command, `environment` adds or overrides variables, `program` runs in place of
+    the agent's `main`, for example with a control taken out.
+    """
+    env = {**_environment(workdir, pod), **environment}
+    command = [*prefix, python, *(["-c", program] if program else ["-m", "mcp_sandbox"])]
     own_folder = None if user is None else _folder_of(user)
     if own_folder is not None:
         env["MCP_SANDBOX_WORKDIR"] = str(own_folder)
@@ -217,6 +210,19 @@ def start_agent(
     if warm:
         until("the agent to be warm", lambda: agent.ready()[0] == 200)
     return agent
+
+
+def _environment(workdir: Path, pod: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SOURCE),
+        "MCP_SANDBOX_POD": pod,
+        "MCP_SANDBOX_TOKEN_SHA256": token_digest(pod_token(POOL_KEY, pod)),
+        "MCP_SANDBOX_WORKDIR": str(workdir),
+        "MCP_SANDBOX_PORT": "0",
+        "MCP_SANDBOX_HEALTH_PORT": "0",
+        "MCP_SANDBOX_BIND": "127.0.0.1",
+    }
 
 
 def _folder_of(user: int) -> Path:

@@ -54,7 +54,7 @@ class Agent:
         port = await _listen(self._settings.bind, self._settings.port, lambda: _Stranger(self))
         health_port = await _listen(self._settings.bind, self._settings.health_port, health.connection)
         log("listening", pod=self._settings.pod, port=port, healthPort=health_port)
-        await _rehearse(self._settings.bind or "localhost", port)
+        await _rehearse(self._settings.bind or "127.0.0.1", port)
         isolation = loop.create_task(self._prove_isolation())
         idle = loop.call_later(self._settings.idle_seconds, self._idle)
         try:

@@ -5,12 +5,13 @@ import math
 import os
 import resource
 
+from .journal import log
 from .request import MIB, Limits
+from .seccomp import confine
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
-PR_SET_NO_NEW_PRIVS = 38
 M_ARENA_MAX = -8
 REPORT_HEADROOM = 32 * MIB
 """Address space that a job which ran out of memory gets back, so that it can say so."""
@@ -36,9 +37,17 @@ def hide_from_job() -> None:
 
 
 def bind_to_agent() -> None:
-    """In the worker: end with the agent, never gain privileges, be the first victim when memory runs out, allocate from few arenas."""
+    """In the worker: end with the agent, never gain privileges, be the first victim when memory runs out, allocate from few arenas.
+
+    OSError when the kernel refuses the filter: without it no job may run.
+    """
     _prctl(PR_SET_PDEATHSIG, SIGKILL)
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    try:
+        if not confine(os.getppid()):
+            log("no system call filter", reason=f"unknown machine {os.uname().machine}")
+    except OSError as error:
+        log("no system call filter", reason=str(error))
+        raise
     # A new arena reserves 64 MiB of address space per thread, which RLIMIT_AS would count.
     getattr(_libc, "mallopt", lambda *_: 0)(M_ARENA_MAX, 2)
     try:
