@@ -1,0 +1,5 @@
+"""`execute_code`: a job in a sandbox whose tool calls come back through the same door as everybody's."""
+
+from .run import call_for_job, execute_code
+
+__all__ = ["call_for_job", "execute_code"]

@@ -1,0 +1,29 @@
+"""The arguments of `execute_code`, checked before a sandbox is taken."""
+
+from typing import Any
+
+from mcp_optimizer.errors import BAD_REQUEST, CallFailure
+from mcp_optimizer.invoke import object_argument
+from mcp_optimizer.lane import JobRequest
+from mcp_optimizer_api.config import SandboxConfig
+
+MAX_CODE = 512 * 1024
+MIN_TIMEOUT = 0.1
+"""Seconds. The agents take no job with less than 0.01."""
+
+
+def request_of(arguments: dict[str, Any], sandbox: SandboxConfig) -> JobRequest:
+    """The job. Raises `CallFailure` 400."""
+    code = arguments.get("code")
+    if not isinstance(code, str) or not code.strip():
+        raise CallFailure(BAD_REQUEST, "code must be Python source text")
+    if len(code) > MAX_CODE:
+        raise CallFailure(BAD_REQUEST, f"code has {len(code)} characters, at most {MAX_CODE} are run: pass data in params")
+    timeout = arguments.get("timeout_s")
+    if timeout is None:
+        timeout = sandbox.timeout_seconds
+    elif isinstance(timeout, bool) or not isinstance(timeout, int | float) or not MIN_TIMEOUT <= timeout <= sandbox.timeout_seconds:
+        raise CallFailure(
+            BAD_REQUEST, f"timeout_s must be at least {MIN_TIMEOUT} and at most {sandbox.timeout_seconds}, the limit of this endpoint"
+        )
+    return JobRequest(code=code, params=object_argument(arguments, "params"), timeout_s=float(timeout))

@@ -1,0 +1,32 @@
+"""What `execute_code` answers when a job has ended."""
+
+from typing import Any
+
+from mcp_optimizer.errors import INTERNAL, TIMEOUT, UNAVAILABLE
+from mcp_optimizer.lane import JobOutcome
+from mcp_optimizer.results import Result, compact, text_result
+
+_CODES = {"timeout": TIMEOUT, "lost": UNAVAILABLE}
+
+
+def result_of(outcome: JobOutcome) -> Result:
+    """The outcome as a model reads it: what is empty is left out."""
+    shown: dict[str, Any] = {}
+    if outcome.ok:
+        shown["result"] = outcome.value
+    elif outcome.error is not None:
+        shown["code"] = _CODES.get(outcome.error.kind, INTERNAL)
+        shown["message"] = f"{outcome.error.kind}: {outcome.error.message}" if outcome.error.kind != "exception" else outcome.error.message
+        if outcome.error.traceback:
+            shown["traceback"] = outcome.error.traceback
+    for name, text, dropped in (
+        ("stdout", outcome.stdout, outcome.stdout_truncated),
+        ("stderr", outcome.stderr, outcome.stderr_truncated),
+    ):
+        if text:
+            shown[name] = text
+        if dropped:
+            shown[f"{name}_truncated_bytes"] = dropped
+    shown["calls"] = outcome.calls
+    shown["duration_ms"] = round(outcome.duration_ms, 1)
+    return text_result(compact(shown), is_error=not outcome.ok)
