@@ -56,8 +56,8 @@ conformance: venv ## the protocol's official suite against the server, both eras
 fuzz: venv ## malformed requests by the ten thousand against the server process
 	@$(PY) -m tests.fuzz
 
-test-long: venv ## the fuzz in full, then 20 minutes of load: MINUTES=20
-	@$(PY) -m tests.fuzz && $(PY) -m tests.soak --minutes $(or $(MINUTES),20)
+test-long: venv ## the fuzz in full, 20 minutes of load (MINUTES=20), 2,000 jobs in a row
+	@$(PY) -m tests.fuzz && $(PY) -m tests.soak --minutes $(or $(MINUTES),20) && $(PY) -m bench.endurance
 
 e2e: venv ## tests with real Pods
 	@$(PY) -m pytest tests/e2e -m e2e

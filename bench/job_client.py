@@ -1,9 +1,11 @@
-"""A client that times single jobs: for each line of JSON arguments on stdin one line of JSON on stdout. Standard library only, no state.
+"""A client that times jobs: for each line of JSON on stdin one line of JSON on stdout. Standard library only, no state.
 
-It runs next to the endpoint, inside the cluster, so that what is timed is the product and not a port-forward: `python -c SOURCE URL`.
+It runs next to the endpoint, inside the cluster, so that what is timed is the product and not a port-forward: `python -c SOURCE`. A line is
+`{"url": ..., "jobs": [arguments, ...], "every": seconds?}`: all jobs at once, or one each `every` seconds, whatever became of those before.
+The answer is a list with `{"ms", "ok", "text"}` for each. Connections are opened before the clock starts.
 """
 
-import http.client
+import asyncio
 import json
 import sys
 import time
@@ -12,25 +14,20 @@ from typing import Any
 
 VERSION = "2026-07-28"
 META = {"io.modelcontextprotocol/protocolVersion": VERSION, "io.modelcontextprotocol/clientCapabilities": {}}
-HEADERS = {
-    "Content-Type": "application/json",
-    "Accept": "application/json, text/event-stream",
-    "MCP-Protocol-Version": VERSION,
-    "Mcp-Method": "tools/call",
-    "Mcp-Name": "execute_code",
-}
+SECONDS = 180.0
+LIMIT = 64 * 1024 * 1024
 
 
-def one_job(connection: http.client.HTTPConnection, path: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Run a job: milliseconds from the first byte sent to the last received, and what came back."""
+def request(url: urllib.parse.SplitResult, arguments: dict[str, Any]) -> bytes:
+    """A call of `execute_code`, whole."""
     call = {"name": "execute_code", "arguments": arguments, "_meta": META}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}).encode()
-    started = time.perf_counter()
-    connection.request("POST", path, body, HEADERS)
-    response = connection.getresponse()
-    text = response.read().decode()
-    milliseconds = (time.perf_counter() - started) * 1000
-    return {"ms": milliseconds, **outcome(text)}
+    head = (
+        f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n"
+        f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {VERSION}\r\nMcp-Method: tools/call\r\n"
+        f"Mcp-Name: execute_code\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def outcome(reply: str) -> dict[str, Any]:
@@ -43,17 +40,53 @@ def outcome(reply: str) -> dict[str, Any]:
     return {"ok": not result.get("isError"), "text": "".join(block.get("text", "") for block in result["content"])}
 
 
+async def run(line: dict[str, Any]) -> list[dict[str, Any]]:
+    """All jobs of a line."""
+    url, every = urllib.parse.urlsplit(line["url"]), line.get("every", 0)
+    ready = [asyncio.Event() for _ in line["jobs"]]
+    go = asyncio.Event()
+    tasks = [asyncio.create_task(_job(url, arguments, ready[n], go, n * every)) for n, arguments in enumerate(line["jobs"])]
+    if not every:
+        await asyncio.gather(*(event.wait() for event in ready))
+    go.set()
+    return list(await asyncio.gather(*tasks))
+
+
+async def _job(
+    url: urllib.parse.SplitResult, arguments: dict[str, Any], ready: asyncio.Event, go: asyncio.Event, delay: float
+) -> dict[str, Any]:
+    writer = None
+    try:
+        if delay:
+            await asyncio.sleep(delay)
+        reader, writer = await asyncio.open_connection(url.hostname, url.port or 80, limit=LIMIT)
+        data = request(url, arguments)
+        ready.set()
+        await go.wait()
+        started = time.perf_counter()
+        writer.write(data)
+        text = (await asyncio.wait_for(_reply(reader), SECONDS)).decode()
+        milliseconds = (time.perf_counter() - started) * 1000
+        return {"ms": milliseconds, **outcome(text)}
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        return {"ms": 0.0, "ok": False, "text": f"{type(error).__name__}: {error}"}
+    finally:
+        ready.set()
+        if writer is not None:
+            writer.close()
+
+
+async def _reply(reader: asyncio.StreamReader) -> bytes:
+    """The body, to its length where that is told, else to the end of the connection."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+    length = next((line.split(":")[1] for line in head.split("\r\n") if line.startswith("content-length:")), None)
+    return await (reader.readexactly(int(length)) if length is not None else reader.read(-1))
+
+
 def main() -> None:
     """Serve stdin."""
-    url = urllib.parse.urlsplit(sys.argv[1])
-    connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=120)
     for line in sys.stdin:
-        try:
-            answer = one_job(connection, url.path, json.loads(line))
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            answer = {"ms": 0.0, "ok": False, "text": f"{type(error).__name__}: {error}"}
-            connection.close()
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(asyncio.run(run(json.loads(line)))), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,19 @@ class PoolWatch:
         with self._changed:
             return set(self._first_warm)
 
+    def warm(self) -> set[str]:
+        """Pods that are warm now."""
+        with self._changed:
+            return set(self._warm)
+
+    def wait_until_still(self, seconds: float = 2.0) -> None:
+        """Until no Pod has changed for so long: everything that was under way is done."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with self._changed:
+            while self._changed.wait(seconds):
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"the sandbox Pods did not come to rest within {PATIENCE_SECONDS:.0f} s")
+
     def wait_for_warm(self, count: int) -> None:
         """Until so many are warm."""
         with self._changed:

@@ -1,155 +1,108 @@
-"""Jobs on warm sandbox Pods through the public endpoint of an MCPOptimizer on a cluster, one at a time."""
+"""Jobs on warm sandbox Pods through the public endpoint of an MCPOptimizer on a cluster: one at a time, in bursts, without a break, cold."""
 
-import json
-import math
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.stack import install, waiting
-from scripts.stack.shell import devcluster, kubeconfig, kubectl, step, tool
-
-from bench import job_client
 from bench.figures import percentile
 from bench.pool_watch import PoolWatch, watched_pool
-from mcp_optimizer_api.names import optimizer_child
+from bench.sandbox_client import JobClient, Target, job_client_of
+from bench.sandbox_node import CpuShare, audit_position, cpu_share, stage_means, stage_text, writes_since
 
-NAMESPACE, OPTIMIZER = "bench-sandbox", "bench"
-POOL = {"min": 3, "max": 8}
-CLIENT = "bench-client"
-WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 REHEARSALS = 3
+EMPTY = "1+1"
+TWENTY_CALLS = 'for n in range(20): call("acme.billing_list_invoices", limit=1)'
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where to measure."""
-
-    namespace: str
-    optimizer: str
-    kubeconfig: str
-    audit_log: Path
-    endpoint: str | None
-    """None: a client Pod inside the cluster, over the optimizer's Service."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Of one run."""
+class Series:
+    """Of jobs that ran one after the other, each on a full pool."""
 
     milliseconds: list[float]
     refill_seconds: list[float]
     server_writes: float
     """nan where there is no audit log."""
-    all_writes: float
+    pod_writes: float
+    cpu: CpuShare = field(default_factory=CpuShare)
 
 
-def own_target() -> Target:
-    """A cluster with the product and an MCPOptimizer for this benchmark."""
-    with step("cluster, images, operator"):
-        devcluster("up")
-        images = install.build_images()
-        install.load_images(images)
-        install.install_chart(images)
-    with step("an MCPOptimizer with a warm pool"):
-        install.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}], NAMESPACE)
-        spec = {"sandbox": {"pool": POOL}}
-        install.apply(
-            [{"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "metadata": {"name": OPTIMIZER}, "spec": spec}], NAMESPACE
-        )
-        waiting.ready("mcpo", OPTIMIZER, NAMESPACE)
-    return Target(NAMESPACE, OPTIMIZER, kubeconfig(), Path(kubeconfig()).parent / "audit.log", None)
-
-
-def measure(target: Target, jobs: int, arguments: dict[str, Any]) -> Measured:
+def series(target: Target, jobs: int, code: str) -> Series:
     """Run the jobs, each when the pool is as full as it was at the start."""
-    with watched_pool(target.kubeconfig, target.namespace, target.optimizer) as pool, _client(target) as client:
+    with _pool(target) as pool, job_client_of(target) as client:
         pool.wait_for_warm(1)
         for _ in range(REHEARSALS):
-            _one(client, pool, arguments)
-        audit_start = target.audit_log.stat().st_size if target.audit_log.exists() else 0
+            _one(client, target, pool, code)
+        offset, stages = audit_position(target), stage_means(target)
         times: list[float] = []
         refills: list[float] = []
-        for number in range(jobs):
-            milliseconds, refill = _one(client, pool, arguments)
-            times.append(milliseconds)
-            refills.append(refill)
-            if (number + 1) % 20 == 0:
-                print(f"    {number + 1} jobs, p50 {percentile(times, 50):.1f} ms, refill p50 {percentile(refills, 50):.2f} s", flush=True)
-    server, everybody = _writes(target, audit_start)
-    return Measured(times, refills, server, everybody)
+        with cpu_share() as cpu:
+            for _ in range(jobs):
+                milliseconds, refill = _one(client, target, pool, code)
+                times.append(milliseconds)
+                refills.append(refill)
+        print(f"    {summary(times)}; refill p50 {percentile(refills, 50):.2f} s; machine {cpu.share:.0%} busy", flush=True)
+        print(f"    at the server: {stage_text(stages, stage_means(target))}", flush=True)
+    server, everybody = writes_since(target, offset)
+    return Series(times, refills, server, everybody, cpu)
 
 
-def _one(client: "subprocess.Popen[str]", pool: PoolWatch, arguments: dict[str, Any]) -> tuple[float, float]:
+def burst(target: Target, jobs: int, code: str = EMPTY) -> list[float]:
+    """Milliseconds of jobs that all begin at once, on a pool that has a warm Pod for each."""
+    with _pool(target) as pool, job_client_of(target) as client:
+        pool.wait_for_warm(jobs)
+        client.times(target.url, [{"code": code}])
+        pool.wait_for_warm(jobs)
+        with cpu_share() as cpu:
+            times = client.times(target.url, [{"code": code}] * jobs)
+    per_job = cpu.core_seconds / jobs * 1000
+    print(f"    {jobs} at once: {summary(times)}; machine {cpu.share:.0%} busy, {per_job:.0f} ms of a core per job", flush=True)
+    return times
+
+
+def sustained(target: Target, seconds: float, workers: int) -> float:
+    """Jobs per second when there are always `workers` of them: what the refill gives, because the supply at the start is not counted."""
+    with _pool(target) as pool, job_client_of(target) as client:
+        pool.wait_for_warm(1)
+        supply = len(pool.warm())
+        client.times(target.url, [{"code": EMPTY}] * supply)
+        done, spent = 0, 0.0
+        with cpu_share() as cpu:
+            while spent < seconds:
+                with cpu_share() as part:
+                    answers = client.send(target.url, [{"code": EMPTY}] * workers)
+                spent += part.seconds
+                done += sum(answer["ok"] for answer in answers)
+    print(f"    {done} jobs in {spent:.0f} s with {workers} at once; machine {cpu.share:.0%} busy", flush=True)
+    return done / spent
+
+
+def cold(target: Target, rounds: int) -> list[float]:
+    """Milliseconds of jobs that find no warm Pod: each waits for one that is made for it."""
+    times: list[float] = []
+    with _pool(target) as pool, job_client_of(target) as client:
+        for _ in range(rounds):
+            pool.wait_for_warm(1)
+            pool.wait_until_still()
+            warm = len(pool.warm())
+            answers = client.times(target.url, [{"code": EMPTY}] * (warm + 1))
+            times.append(max(answers))
+    print(f"    without a warm Pod: {summary(times)}", flush=True)
+    return times
+
+
+def summary(times: Sequence[float]) -> str:
+    """The percentiles that people ask for."""
+    figures = ", ".join(f"p{percent} {percentile(times, percent):.1f}" for percent in (50, 90, 99))
+    return f"{len(times)} jobs: {figures}, max {max(times, default=float('nan')):.1f} ms"
+
+
+def _pool(target: Target) -> Any:
+    return watched_pool(target.kubeconfig, target.namespace, target.optimizer)
+
+
+def _one(client: JobClient, target: Target, pool: PoolWatch, code: str) -> tuple[float, float]:
     """One job: its milliseconds, and the seconds from its start until a new Pod was warm."""
-    assert client.stdin is not None and client.stdout is not None
     known, started = pool.known(), time.monotonic()
-    client.stdin.write(json.dumps(arguments) + "\n")
-    client.stdin.flush()
-    answer = json.loads(client.stdout.readline() or '{"ok": false, "text": "the client ended"}')
-    if not answer["ok"]:
-        raise RuntimeError(f"a job failed: {answer['text'][:500]}")
-    return float(answer["ms"]), pool.wait_for_new(known) - started
-
-
-@contextmanager
-def _client(target: Target) -> Iterator["subprocess.Popen[str]"]:
-    """`bench.job_client`: here when an endpoint was named, else in a Pod of its own."""
-    source = Path(job_client.__file__).read_text()
-    if target.endpoint is not None:
-        command = [sys.executable, "-u", "-c", source, target.endpoint]
-    else:
-        _client_pod(target)
-        url = f"http://{optimizer_child(target.optimizer)}.{target.namespace}.svc/mcp"
-        prefix = [tool("kubectl"), "--kubeconfig", target.kubeconfig, "-n", target.namespace, "exec", "-i", CLIENT, "--"]
-        command = [*prefix, "python", "-u", "-c", source, url]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(10)
-        if target.endpoint is None:
-            kubectl("-n", target.namespace, "delete", "pod", CLIENT, "--ignore-not-found", "--grace-period=1", "--wait=false")
-
-
-def _client_pod(target: Target) -> None:
-    """A Pod with Python in it: the image of the optimizer's own server is on the node already."""
-    words = ["-n", target.namespace, "get", "deployment", optimizer_child(target.optimizer)]
-    image = kubectl(*words, "-o", "jsonpath={.spec.template.spec.containers[0].image}").strip()
-    container = {
-        "name": "client",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-c", "import time; time.sleep(86400)"],
-        "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    security = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
-    spec = {"containers": [container], "restartPolicy": "Never", "securityContext": security, "automountServiceAccountToken": False}
-    kubectl("-n", target.namespace, "delete", "pod", CLIENT, "--ignore-not-found", "--grace-period=1")
-    install.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": CLIENT}, "spec": spec}], target.namespace)
-    kubectl("-n", target.namespace, "wait", "--for=condition=Ready", f"pod/{CLIENT}", "--timeout=60s")
-
-
-def _writes(target: Target, offset: int) -> tuple[float, float]:
-    """API writes since `offset` of the audit log: by the server's ServiceAccount, and by everybody to this namespace's Pods."""
-    if not target.audit_log.exists():
-        return math.nan, math.nan
-    account = f"system:serviceaccount:{target.namespace}:{optimizer_child(target.optimizer)}"
-    server = everybody = 0
-    with target.audit_log.open("rb") as file:
-        file.seek(offset)
-        for line in file:
-            event = json.loads(line)
-            place = event.get("objectRef") or {}
-            if event.get("verb") not in WRITES:
-                continue
-            server += event.get("user", {}).get("username") == account
-            everybody += place.get("resource") == "pods" and place.get("namespace") == target.namespace
-    return server, everybody
+    (milliseconds,) = client.times(target.url, [{"code": code}])
+    return milliseconds, pool.wait_for_new(known) - started

@@ -1,15 +1,18 @@
 """What the sandbox benchmark computes from what it saw."""
 
+import asyncio
 import json
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import sandbox_cluster
+from bench import job_client
 from bench.figures import line, percentile
 from bench.job_client import outcome
 from bench.pool_watch import PoolWatch
+from bench.sandbox_client import Target
+from bench.sandbox_node import stage_text, writes_since
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 2), (99, 4), (1, 1), (75, 3)])
@@ -55,16 +58,52 @@ def test_a_replacement_counts_from_its_first_readiness() -> None:
     watch.wait_for_warm(1)
 
 
-def test_writes_are_those_of_the_servers_account_and_those_to_its_pods(tmp_path: Path) -> None:
-    def event(user: str, verb: str = "create", resource: str = "pods", namespace: str = "ns") -> str:
-        return json.dumps({"verb": verb, "user": {"username": user}, "objectRef": {"resource": resource, "namespace": namespace}}) + "\n"
+def test_writes_are_those_of_the_servers_account_and_those_to_its_sandbox_pods(tmp_path: Path) -> None:
+    def event(user: str, verb: str = "create", resource: str = "pods", namespace: str = "ns", name: str = "x-sandbox-a") -> str:
+        place = {"resource": resource, "namespace": namespace, "name": name}
+        return json.dumps({"verb": verb, "user": {"username": user}, "objectRef": place}) + "\n"
 
     server = "system:serviceaccount:ns:x-optimizer"
     log = tmp_path / "audit.log"
     log.write_text(event(server))
     offset = log.stat().st_size
     with log.open("a") as file:
-        file.write(event(server, resource="events") + event(server, verb="get") + event("operator") + event("kubelet", namespace="other"))
-    target = sandbox_cluster.Target("ns", "x", "", log, None)
-    assert sandbox_cluster._writes(target, offset) == (1, 1)
-    assert all(math.isnan(number) for number in sandbox_cluster._writes(sandbox_cluster.Target("ns", "x", "", tmp_path / "none", None), 0))
+        file.write(event(server, resource="events") + event(server, verb="get") + event("operator"))
+        file.write(event("kubelet", namespace="other") + event("kubelet", name="y-sandbox-a"))
+    assert writes_since(Target("ns", "x", "", log, None), offset) == (1, 1)
+    assert all(math.isnan(number) for number in writes_since(Target("ns", "x", "", tmp_path / "none", None), 0))
+
+
+def test_stages_are_means_of_what_came_between_two_readings() -> None:
+    before, after = (
+        {"sandbox.sum": 1.0, "sandbox.count": 10},
+        {"sandbox.sum": 1.02, "sandbox.count": 12, "parse.sum": 0.0, "parse.count": 0},
+    )
+    assert stage_text(before, after) == "sandbox 10.00 ms × 2"
+
+
+async def test_jobs_of_a_line_begin_together_and_each_says_what_became_of_it() -> None:
+    inside, together = 0, asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal inside
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        body = await reader.readexactly(int(head.split("Content-Length: ")[1].split("\r")[0]))
+        inside += 1
+        if inside == 3:
+            together.set()
+        await together.wait()
+        text = json.loads(body)["params"]["arguments"]["code"]
+        reply = json.dumps({"result": {"content": [{"type": "text", "text": text}], "isError": text == "bad"}}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(reply) + reply)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+        answers = await asyncio.wait_for(job_client.run({"url": url, "jobs": [{"code": text} for text in ("a", "bad", "c")]}), 30)
+    assert [(answer["ok"], answer["text"]) for answer in answers] == [(True, "a"), (False, "bad"), (True, "c")]
+
+
+async def test_a_job_that_reaches_nobody_is_a_failed_job() -> None:
+    (answer,) = await job_client.run({"url": "http://127.0.0.1:1/mcp", "jobs": [{"code": "1"}]})
+    assert not answer["ok"] and "ConnectionRefusedError" in answer["text"]
