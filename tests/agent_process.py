@@ -77,7 +77,7 @@ class AgentProcess:
 
     def start(self, code: str, *, params: Mapping[str, Any] | None = None, **limits: float) -> dict[str, Any]:
         """A valid `start` frame."""
-        frame = {"type": "start", "version": 1, "token": self.token, "job": "job-1", "code": code, "params": dict(params or {})}
+        frame = {"type": "start", "version": 2, "token": self.token, "job": "job-1", "code": code, "params": dict(params or {})}
         return {**frame, "limits": {**LIMITS, **limits}}
 
     def ready(self) -> tuple[int, str]:

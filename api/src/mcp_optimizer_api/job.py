@@ -1,9 +1,13 @@
-"""The sandbox job protocol, version 1: frames on one TCP connection that the server opens to the agent in a warm Pod.
+"""The sandbox job protocol, version 2: frames on one TCP connection that the server opens to the agent in a warm Pod.
 
 A frame is a 4-byte big-endian length followed by that many bytes of UTF-8 JSON, an object with a `type`. The server sends exactly one
 `start`, then `callResult` for each `call`, and may send `cancel`. The agent answers `accepted` or `rejected` to `start`, then any number
 of `call` and `output`, then exactly one `result`, then closes and ends its Pod. The first valid `start` latches the Pod for ever; a
 `start` with the same job id from a second connection is rejected with 409 like any other.
+
+A `start` with `session` makes the Pod a session's: a `result` with `open` leaves the connection, and the worker with its variables, for the
+next `run`. Runs are counted, `start` is run 1; every frame about a run carries its number, so that nothing late is taken for the next
+one's. Between runs the agent may send `ended` and close; the server ends a session by closing.
 """
 
 import hashlib
@@ -29,29 +33,53 @@ def token_digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-class JobLimits(Document):
-    """Bounds the agent enforces on one job."""
+class RunLimits(Document):
+    """Bounds of one run, which start anew with the next."""
 
     timeout_seconds: float
-    max_processes: int
-    memory_bytes: int
-    """Address space of the job; the container's limit is the backstop."""
     max_calls: int
     max_output_bytes: int
     """Of stdout and of stderr, each."""
     max_result_bytes: int
 
 
+class JobLimits(RunLimits):
+    """Bounds the agent enforces on one job. Those of its processes hold for all runs of a session."""
+
+    max_processes: int
+    memory_bytes: int
+    """Address space of the job; the container's limit is the backstop."""
+
+
+class SessionTerms(Document):
+    """How long the agent keeps a session: without a run, and in all. It ends the Pod by itself, whatever became of the server."""
+
+    idle_seconds: float
+    max_seconds: float
+
+
 class Start(Document):
     """Server to agent: run this code. `code` and `params` are data; nothing of them is ever spliced into source or argv."""
 
     type: Literal["start"] = "start"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     token: str
     job: str
     code: str
     params: dict[str, Any] = Field(default={})
     limits: JobLimits
+    session: SessionTerms | None = None
+    """None: the Pod ends with this run."""
+
+
+class Run(Document):
+    """Server to agent, in an open session: run this next, in the same process. `run` is one more than that of the last."""
+
+    type: Literal["run"] = "run"
+    run: int
+    code: str
+    params: dict[str, Any] = Field(default={})
+    limits: RunLimits
 
 
 class CallError(Document):
@@ -65,6 +93,7 @@ class CallResult(Document):
     """Server to agent: answer to the call with the same `seq`. Exactly one of `value` and `error` counts, told by `ok`."""
 
     type: Literal["callResult"] = "callResult"
+    run: int = 1
     seq: int
     ok: bool
     value: Any = None
@@ -72,7 +101,7 @@ class CallResult(Document):
 
 
 class Cancel(Document):
-    """Server to agent: stop the job. Closing the connection means the same."""
+    """Server to agent: stop the job, and its session with it. Closing the connection means the same."""
 
     type: Literal["cancel"] = "cancel"
 
@@ -96,6 +125,7 @@ class Call(Document):
     """Agent to server: the job calls `tool` ("server.tool")."""
 
     type: Literal["call"] = "call"
+    run: int = 1
     seq: int
     tool: str
     arguments: dict[str, Any] = Field(default={})
@@ -105,6 +135,7 @@ class Output(Document):
     """Agent to server: the job printed. `data` is text; bytes that are no UTF-8 are replaced."""
 
     type: Literal["output"] = "output"
+    run: int = 1
     stream: Literal["stdout", "stderr"]
     data: str
 
@@ -118,10 +149,13 @@ class JobError(Document):
 
 
 class Result(Document):
-    """Agent to server: the end. `stdout_truncated`/`stderr_truncated` count bytes dropped beyond the limit."""
+    """Agent to server: the end of a run. `stdout_truncated`/`stderr_truncated` count bytes dropped beyond the limit."""
 
     type: Literal["result"] = "result"
+    run: int = 1
     ok: bool
+    open: bool = False
+    """The session goes on: the next `run` may come."""
     value: Any = None
     error: JobError | None = None
     calls: int = 0
@@ -130,5 +164,12 @@ class Result(Document):
     stderr_truncated: int = 0
 
 
-AgentFrame = Annotated[Accepted | Rejected | Call | Output | Result, Field(discriminator="type")]
-ServerFrame = Annotated[Start | CallResult | Cancel, Field(discriminator="type")]
+class Ended(Document):
+    """Agent to server, between the runs of a session: it is over, and why. The connection closes."""
+
+    type: Literal["ended"] = "ended"
+    message: str
+
+
+AgentFrame = Annotated[Accepted | Rejected | Call | Output | Result | Ended, Field(discriminator="type")]
+ServerFrame = Annotated[Start | Run | CallResult | Cancel, Field(discriminator="type")]

@@ -1,4 +1,4 @@
-"""PID 1 of a sandbox Pod: one listening port, one job, one end.
+"""PID 1 of a sandbox Pod: one listening port, one job (one run, or the runs of one session), one end.
 
 The latch is the whole claim protocol: the first `start` with the right token wins, everybody else is refused, and nothing outside this
 process has to agree on who it was.
@@ -15,7 +15,7 @@ from .health import HealthEndpoint
 from .isolation import NetworkOpenError, until_isolated
 from .journal import log
 from .processes import kill_all_others, reap
-from .request import BOUNDS, Refusal, parse_start
+from .request import PROCESS_BOUNDS, RUN_BOUNDS, VERSION, Refusal, parse_start
 from .settings import Settings
 from .stream import FrameStream
 from .supervision import RunningJob
@@ -199,8 +199,8 @@ def _reject(stream: FrameStream, refusal: Refusal) -> None:
 
 async def _rehearse(host: str, port: int) -> None:
     """Knock at our own port with a wrong token: the first pass through the code of a claim is the slow one."""
-    limits = dict.fromkeys(BOUNDS, 1)
-    frame = {"type": "start", "version": 1, "token": "rehearsal", "job": "rehearsal", "code": "", "params": {}, "limits": limits}
+    limits = dict.fromkeys([*RUN_BOUNDS, *PROCESS_BOUNDS], 1)
+    frame = {"type": "start", "version": VERSION, "token": "rehearsal", "job": "rehearsal", "code": "", "params": {}, "limits": limits}
     try:
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(encode(frame))

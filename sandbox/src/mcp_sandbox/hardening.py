@@ -6,7 +6,7 @@ import os
 import resource
 
 from .journal import log
-from .request import MIB, Limits
+from .request import MIB, ProcessLimits
 from .seccomp import confine
 
 PR_SET_PDEATHSIG = 1
@@ -77,9 +77,9 @@ def _environment_block() -> tuple[int, int] | None:
     return (start, end) if 0 < start < end else None
 
 
-def limit_job(limits: Limits) -> None:
+def limit_job(limits: ProcessLimits, life_seconds: float) -> None:
     """Resource limits of the calling process and everything it will start. Only lowers: a bound that is lower already stays."""
-    cpu = (math.ceil(limits.timeout_seconds) + CPU_GRACE_SECONDS) * (os.cpu_count() or 1)
+    cpu = (math.ceil(life_seconds) + CPU_GRACE_SECONDS) * (os.cpu_count() or 1)
     _limit(resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes + REPORT_HEADROOM)
     _limit(resource.RLIMIT_FSIZE, limits.memory_bytes)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)

@@ -42,6 +42,49 @@ def kill_all_others() -> dict[int, int]:
     return ended
 
 
+def freeze(worker: int) -> bool:
+    """Stop the worker where it stands and end every other process below this one; whether that is so now.
+
+    As PID 1 one signal stops the whole Pod first: who stands still forks no more. A process that has been sent SIGKILL runs no more code,
+    so nobody waits for it to be gone.
+    """
+    me, killed = os.getpid(), {worker}
+    _signal(-1 if me == 1 else worker, signal.SIGSTOP)
+    for _ in range(ROUNDS):
+        others = _below(me) - killed
+        if not others:
+            return True
+        for pid in others:
+            _signal(pid, signal.SIGKILL)
+        killed |= others
+    return False
+
+
+def thaw(worker: int) -> None:
+    """Let the worker go on."""
+    _signal(worker, signal.SIGCONT)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _below(me: int) -> set[int]:
+    """Every process of the Pod but PID 1; elsewhere the descendants of this one. Threads are no processes."""
+    pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    if me == 1:
+        return pids - {me}
+    parents = {pid: _parent_of(pid) for pid in pids}
+    found, level = set[int](), {me}
+    while level:
+        level = {pid for pid, parent in parents.items() if parent in level} - found
+        found |= level
+    return found
+
+
 def _signal_whole_pod() -> bool:
     try:
         os.kill(-1, signal.SIGKILL)
@@ -53,10 +96,7 @@ def _signal_whole_pod() -> bool:
 def _signal_children() -> bool:
     children = _children()
     for pid in children:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        _signal(pid, signal.SIGKILL)
     return bool(children)
 
 

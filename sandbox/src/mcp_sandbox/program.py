@@ -12,43 +12,60 @@ from typing import Any
 
 from .frames import MAX_DEPTH, too_deep
 from .hardening import grant_report_headroom
-from .request import JobRequest
+from .request import RunRequest
 from .toolcalls import CallChannel, ToolError
 
 FILENAME = "<job>"
+FILENAMES = (FILENAME, "<job run ")
 LAST_VALUE = "__last_value__"
 MAX_MESSAGE = 4000
 MAX_TRACEBACK = 16000
 Report = dict[str, Any]
 
 
-def run(request: JobRequest, channel: CallChannel, namespace: dict[str, Any]) -> Report:
-    """Run the job in `namespace`: `{"ok": True, "value": ...}`, or `{"ok": False, "error": {...}}`. Never raises."""
-    linecache.cache[FILENAME] = (len(request.code), None, request.code.splitlines(keepends=True), FILENAME)
+def run(request: RunRequest, channel: CallChannel, namespace: dict[str, Any], memory_bytes: int) -> Report:
+    """Run the code in `namespace`: `{"ok": True, "value": ...}`, or `{"ok": False, "error": {...}}`. Never raises."""
+    filename = _filename(request.number)
+    linecache.cache[filename] = (len(request.code), None, request.code.splitlines(keepends=True), filename)
     namespace.update(params=request.params, call=channel.call, acall=channel.acall, ToolError=ToolError)
+    namespace[LAST_VALUE] = None
+    before, assigned = namespace.get("result"), request.number == 1
     try:
-        execute(request.code, namespace)
+        assigned = execute(request.code, namespace, filename)
     except SystemExit as end:
         if end.code not in (None, 0):
             return _failure("exception", f"SystemExit: {_text(end.code)}", _traceback_of(end))
     except MemoryError as error:
-        return _out_of_memory(error, request.limits.memory_bytes, namespace)
+        return _out_of_memory(error, memory_bytes, namespace)
     except BaseException as error:
         return _failure("exception", _describe(error), _traceback_of(error))
-    value = namespace.get(LAST_VALUE)
-    return report_value(value if value is not None else namespace.get("result"), request.limits.max_result_bytes)
+    value, result = namespace.get(LAST_VALUE), namespace.get("result")
+    # That of an earlier run is no answer of this one.
+    if value is None and (assigned or result is not before):
+        value = result
+    return report_value(value, request.limits.max_result_bytes)
 
 
-def execute(code: str, namespace: dict[str, Any]) -> None:
-    """Compile and run `code`; the value of a last expression statement lands in LAST_VALUE. `await` works at the top level."""
-    tree = ast.parse(code, FILENAME)
+def execute(code: str, namespace: dict[str, Any], filename: str = FILENAME) -> bool:
+    """Compile and run `code`; the value of a last expression statement lands in LAST_VALUE. `await` works at the top level.
+
+    True when the code assigns the name `result`.
+    """
+    tree = ast.parse(code, filename)
+    assigned = any(isinstance(node, ast.Name) and node.id == "result" and isinstance(node.ctx, ast.Store) for node in ast.walk(tree))
     if tree.body and isinstance(last := tree.body[-1], ast.Expr):
         target = ast.copy_location(ast.Name(LAST_VALUE, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
-    compiled = compile(tree, FILENAME, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    compiled = compile(tree, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     outcome = eval(compiled, namespace)  # noqa: S307 -- running the given code is what this process exists for
     if compiled.co_flags & inspect.CO_COROUTINE:
         asyncio.run(outcome)
+    return assigned
+
+
+def _filename(number: int) -> str:
+    """What tracebacks call the code of a run: each has its own lines."""
+    return FILENAME if number == 1 else f"<job run {number}>"
 
 
 def report_value(value: Any, limit: int) -> Report:
@@ -108,7 +125,7 @@ def _traceback_of(error: BaseException) -> str:
     pending: list[traceback.TracebackException] = [report]
     while pending:
         part = pending.pop()
-        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if frame.filename == FILENAME])
+        part.stack = traceback.StackSummary.from_list([frame for frame in part.stack if frame.filename.startswith(FILENAMES)])
         pending += [cause for cause in (part.__cause__, part.__context__, *(part.exceptions or ())) if cause]
     return "".join(report.format())
 

@@ -1,4 +1,4 @@
-"""The `start` frame, checked by hand: the first thing a stranger may send, so nothing in it is taken on trust."""
+"""The `start` and `run` frames, checked by hand: the first is what a stranger may send, so nothing in it is taken on trust."""
 
 import hashlib
 import hmac
@@ -8,6 +8,7 @@ from typing import Any
 from .frames import MAX_FRAME_BYTES, FrameError, decode
 
 MIB = 1024 * 1024
+VERSION = 2
 
 
 class Refusal(Exception):
@@ -20,35 +21,60 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bounds of one job, all checked."""
+class RunLimits:
+    """Bounds of one run, all checked."""
 
     timeout_seconds: float
-    max_processes: int
-    memory_bytes: int
     max_calls: int
     max_output_bytes: int
     max_result_bytes: int
 
 
 @dataclass(frozen=True)
-class JobRequest:
-    """A job that may run."""
+class ProcessLimits:
+    """Bounds of the job's processes, for as long as they live."""
 
-    job: str
+    max_processes: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Session:
+    """How long a session is kept without a run, and in all, in seconds."""
+
+    idle_seconds: float
+    max_seconds: float
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Code that may run. Runs of a Pod are numbered from 1."""
+
+    number: int
     code: str
     params: dict[str, Any]
-    limits: Limits
+    limits: RunLimits
 
 
-BOUNDS: dict[str, tuple[float, float]] = {
+@dataclass(frozen=True)
+class JobRequest:
+    """A job that may have the Pod: its first run, and whether more may follow."""
+
+    job: str
+    first: RunRequest
+    processes: ProcessLimits
+    session: Session | None = None
+
+
+Bounds = dict[str, tuple[float, float]]
+RUN_BOUNDS: Bounds = {
     "timeoutSeconds": (0.01, 86400),
-    "maxProcesses": (1, 100_000),
-    "memoryBytes": (16 * MIB, 1 << 50),
     "maxCalls": (0, 10_000_000),
     "maxOutputBytes": (0, 64 * MIB),
     "maxResultBytes": (1, MAX_FRAME_BYTES - 64 * 1024),
 }
+PROCESS_BOUNDS: Bounds = {"maxProcesses": (1, 100_000), "memoryBytes": (16 * MIB, 1 << 50)}
+SESSION_BOUNDS: Bounds = {"idleSeconds": (0.01, 86400), "maxSeconds": (0.01, 86400)}
 
 
 def parse_start(body: bytes, token_sha256: str) -> JobRequest:
@@ -65,39 +91,59 @@ def parse_start(body: bytes, token_sha256: str) -> JobRequest:
     digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
     if not hmac.compare_digest(digest, token_sha256):
         raise Refusal(401, "wrong token for this Pod")
-    if frame.get("version") != 1:
-        raise Refusal(400, f"malformed start: version must be 1, not {str(frame.get('version'))[:40]}")
+    if frame.get("version") != VERSION:
+        raise Refusal(400, f"malformed start: version must be {VERSION}, not {str(frame.get('version'))[:40]}")
     return _job_of(frame)
 
 
+def parse_run(frame: dict[str, Any], number: int) -> RunRequest:
+    """The run of a `run` frame, which must be the one with this number; Refusal otherwise."""
+    if frame.get("run") != number:
+        raise Refusal(400, f"malformed run: run must be {number}, not {str(frame.get('run'))[:40]}")
+    return _run_of(frame, number)
+
+
 def _job_of(frame: dict[str, Any]) -> JobRequest:
-    job, code, params, limits = frame.get("job"), frame.get("code"), frame.get("params", {}), frame.get("limits")
+    job, session = frame.get("job"), frame.get("session")
     if not isinstance(job, str) or not 0 < len(job) <= 256:
         raise Refusal(400, "malformed start: job must be a string of 1 to 256 characters")
-    if not isinstance(code, str):
-        raise Refusal(400, "malformed start: code must be a string")
-    if not isinstance(params, dict):
-        raise Refusal(400, "malformed start: params must be an object")
-    if not isinstance(limits, dict):
-        raise Refusal(400, "malformed start: limits must be an object")
-    checked = {name: _limit_of(limits, name, low, high) for name, (low, high) in BOUNDS.items()}
+    first = _run_of(frame, 1)
+    processes = _numbers(frame, "limits", PROCESS_BOUNDS)
+    terms = _numbers(frame, "session", SESSION_BOUNDS) if session is not None else None
     return JobRequest(
         job=job,
-        code=code,
-        params=params,
-        limits=Limits(
-            timeout_seconds=checked["timeoutSeconds"],
-            max_processes=int(checked["maxProcesses"]),
-            memory_bytes=int(checked["memoryBytes"]),
-            max_calls=int(checked["maxCalls"]),
-            max_output_bytes=int(checked["maxOutputBytes"]),
-            max_result_bytes=int(checked["maxResultBytes"]),
-        ),
+        first=first,
+        processes=ProcessLimits(max_processes=int(processes["maxProcesses"]), memory_bytes=int(processes["memoryBytes"])),
+        session=None if terms is None else Session(idle_seconds=terms["idleSeconds"], max_seconds=terms["maxSeconds"]),
     )
 
 
-def _limit_of(limits: dict[str, Any], name: str, low: float, high: float) -> float:
-    value = limits.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise Refusal(400, f"malformed start: limits.{name} must be a number between {low:g} and {high:g}, not {str(value)[:40]}")
-    return value
+def _run_of(frame: dict[str, Any], number: int) -> RunRequest:
+    kind, code, params = frame["type"], frame.get("code"), frame.get("params", {})
+    if not isinstance(code, str):
+        raise Refusal(400, f"malformed {kind}: code must be a string")
+    if not isinstance(params, dict):
+        raise Refusal(400, f"malformed {kind}: params must be an object")
+    checked = _numbers(frame, "limits", RUN_BOUNDS)
+    limits = RunLimits(
+        timeout_seconds=checked["timeoutSeconds"],
+        max_calls=int(checked["maxCalls"]),
+        max_output_bytes=int(checked["maxOutputBytes"]),
+        max_result_bytes=int(checked["maxResultBytes"]),
+    )
+    return RunRequest(number=number, code=code, params=params, limits=limits)
+
+
+def _numbers(frame: dict[str, Any], part: str, bounds: Bounds) -> dict[str, float]:
+    """The numbers of one part of a frame, each within its bounds."""
+    values = frame.get(part)
+    if not isinstance(values, dict):
+        raise Refusal(400, f"malformed {frame['type']}: {part} must be an object")
+    for name, (low, high) in bounds.items():
+        value = values.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise Refusal(
+                400,
+                f"malformed {frame['type']}: {part}.{name} must be a number between {low:g} and {high:g}, not {str(value)[:40]}",
+            )
+    return {name: values[name] for name in bounds}

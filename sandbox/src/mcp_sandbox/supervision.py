@@ -1,30 +1,25 @@
-"""The agent's side of one running job: relays calls and output, enforces the bounds, ends everything, reports once.
+"""The agent's side of the job that has the Pod: one run, or those of a session. Enforces time, ends everything, reports how each run ended.
 
-Whatever comes from the worker may be forged by the job, which shares its process; every frame is therefore checked and built anew.
+Between the runs of a session only the worker is left, and it stands still: whatever the last run left behind, threads or processes, gets
+neither time nor output that nobody asked for.
 """
 
 import asyncio
-import json
-import time
 from collections.abc import Callable
-from typing import Any
 
 from .census import Census
-from .frames import MAX_CALL_BYTES, MAX_DEPTH, FrameError, decode, encode, frame_of, too_deep
+from .frames import FrameError, decode, encode
 from .memory import oom_kills
-from .output import OutputPump
-from .processes import kill_all_others, kill_group
-from .request import JobRequest
+from .processes import freeze, kill_all_others, kill_group, thaw
+from .request import JobRequest, Refusal, RunRequest, parse_run
+from .run import MAX_TEXT, Outcome, Run, failure
 from .stream import FrameStream
-from .toolcalls import MAX_IN_FLIGHT, MAX_TOOL_NAME
-from .worker import Worker, start_frame
+from .worker import Worker, run_frame, start_frame
 
-MAX_TEXT = 16_000
-REPORT_BYTES = 256 * 1024
-"""What a result frame may hold besides the value. More is not even parsed: JSON in memory can take thirty times its size."""
 CHANNEL_GRACE_SECONDS = 1.0
-KINDS = ("exception", "memory", "result_too_large", "result_not_json")
 DELIVERED, UNDELIVERED = 0, 4
+ENDS_SESSION = frozenset({"memory"})
+"""Errors that a worker reports and does not survive whole."""
 
 
 class RunningJob:
@@ -34,58 +29,55 @@ class RunningJob:
         self, request: JobRequest, owner: FrameStream, channel: FrameStream, worker: Worker, finished: Callable[[int], None]
     ) -> None:
         self._request, self._owner, self._channel, self._worker, self._finished = request, owner, channel, worker, finished
-        self._in_flight: set[int] = set()
-        self._calls = 0
+        self._run: Run | None = None
+        """None between the runs of a session."""
+        self._runs = 0
+        self._timer: asyncio.TimerHandle | None = None
+        """The end of the run, or of the wait for the next one."""
         self._ending = False
         self._full: set[FrameStream] = set()
-        self._started = time.monotonic()
-        self._oom_kills = oom_kills()
+        self._oom_kills = 0
         self._exit_code: int | None = None
-        limit = request.limits.max_output_bytes
-        self._census = Census(request.limits.max_processes, self._too_many_processes)
-        self._stdout = OutputPump(worker.stdout, limit, lambda text: self._print("stdout", text))
-        self._stderr = OutputPump(worker.stderr, limit, lambda text: self._print("stderr", text))
+        self._census = Census(request.processes.max_processes, self._too_many_processes)
 
     def begin(self) -> None:
         """Tell both sides, start the clock."""
         self._owner.send(encode({"type": "accepted", "job": self._request.job}))
         self._channel.send(start_frame(self._request))
-        self._stdout.start()
-        self._stderr.start()
-        self._census.start()
-        asyncio.get_running_loop().call_later(self._request.limits.timeout_seconds, self._time_is_up)
+        if self._request.session is not None:
+            asyncio.get_running_loop().call_later(self._request.session.max_seconds, self._life_is_over)
+        self._begin_run(self._request.first)
 
     def from_owner(self, body: bytes) -> None:
         """A frame of the server that owns this Pod."""
         try:
             frame = decode(body)
-        except FrameError as error:
+            kind = frame.get("type")
+            if kind == "cancel":
+                self.fail("cancelled", "the job was cancelled")
+            elif kind == "run":
+                self._next_run(frame)
+            elif kind == "callResult" and self._run is not None:
+                self._run.answered(frame, body)
+                self._regulate()
+        except (FrameError, Refusal) as error:
             self.fail("cancelled", f"the server sent a malformed frame: {error}")
-            return
-        if frame.get("type") == "cancel":
-            self.fail("cancelled", "the job was cancelled")
-        elif frame.get("type") == "callResult" and frame.get("seq") in self._in_flight:
-            self._in_flight.discard(frame["seq"])
-            self._channel.send(frame_of(body))
-            self._regulate()
 
     def from_worker(self, body: bytes) -> None:
         """A frame of the worker, or of a job that found its socket."""
-        if self._ending:
+        if self._ending or self._run is None:
             return
         try:
-            if len(body) > max(MAX_CALL_BYTES, self._request.limits.max_result_bytes + REPORT_BYTES):
-                raise FrameError(f"a frame of {len(body)} bytes")
-            frame = decode(body)
-            kind = frame.get("type")
-            if kind == "call" and len(body) <= MAX_CALL_BYTES:
-                self._relay_call(frame)
-            elif kind == "result":
-                self._end(self._checked_result(frame))
-            else:
-                raise FrameError(f"type {str(kind)[:40]!r}, {len(body)} bytes")
+            outcome = self._run.from_worker(body)
         except FrameError as error:
             self.fail("killed", f"the job broke the protocol with its agent: {error}")
+            return
+        if outcome is None:
+            self._regulate()
+        elif self._request.session is None or outcome.get("error", {}).get("kind") in ENDS_SESSION:
+            self._end(outcome)
+        else:
+            self._rest(outcome, self._request.session.idle_seconds)
 
     def worker_exited(self, exit_code: int) -> None:
         """The worker is gone. Its last frames may still be unread: end its children, so that the channel runs dry and closes."""
@@ -107,116 +99,85 @@ class RunningJob:
             self.fail("killed", f"the job's process ended before its code did (exit code {code})")
 
     def owner_lost(self) -> None:
-        """Nobody waits for the result any more."""
+        """Nobody waits for a result any more."""
         if not self._ending:
-            self._ending = True
-            self._census.stop()
-            kill_group(self._worker.pid)
+            self._stop()
             kill_all_others()
-            self._finished(UNDELIVERED)
+            self._finished(DELIVERED if self._run is None else UNDELIVERED)
 
     def pressure(self, stream: FrameStream, full: bool) -> None:
         """A reader is slow: stop producing for it."""
         (self._full.add if full else self._full.discard)(stream)
         self._regulate()
 
-    def fail(self, kind: str, message: str, trace: str = "") -> None:
-        """End the job with an error."""
-        self._end({"ok": False, "error": {"kind": kind, "message": message[:MAX_TEXT], "traceback": trace[-MAX_TEXT:]}})
+    def fail(self, kind: str, message: str) -> None:
+        """End the job with an error, the session with it."""
+        self._end(failure(kind, message))
 
-    def _time_is_up(self) -> None:
-        seconds = self._request.limits.timeout_seconds
+    def _begin_run(self, request: RunRequest) -> None:
+        self._runs, self._oom_kills = request.number, oom_kills()
+        self._run = Run(request, self._owner, self._channel, self._worker)
+        self._run.start()
+        self._census.start()
+        seconds = request.limits.timeout_seconds
+        self._set_timer(seconds, lambda: self._time_is_up(seconds))
+
+    def _rest(self, outcome: Outcome, seconds: float) -> None:
+        """The run is over and its session is not."""
+        if self._run is None or not freeze(self._worker.pid):
+            self.fail("killed", "the processes that the job left running could not be ended")
+            return
+        self._census.stop()
+        self._channel.pause(True)
+        self._owner.send(self._run.finish(outcome, session_open=True))
+        self._run = None
+        self._set_timer(seconds, lambda: self.fail("timeout", f"the session had no run for {seconds:g} s and was ended: start a new one"))
+
+    def _next_run(self, frame: dict[str, object]) -> None:
+        if self._request.session is None or self._run is not None or self._ending:
+            raise FrameError("a run that nobody waits for")
+        request = parse_run(frame, self._runs + 1)
+        self._channel.send(run_frame(request))
+        self._begin_run(request)
+        self._regulate()
+        thaw(self._worker.pid)
+
+    def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, then)
+
+    def _time_is_up(self, seconds: float) -> None:
         self.fail(
             "timeout", f"the job did not finish within {seconds:g} seconds and was killed: do less, or raise spec.sandbox.timeoutSeconds"
         )
 
-    def _too_many_processes(self, count: int) -> None:
-        self.fail("killed", f"the job had {count} processes, the limit is {self._request.limits.max_processes}: start fewer at once")
+    def _life_is_over(self) -> None:
+        if self._request.session is not None:
+            seconds = self._request.session.max_seconds
+            self.fail("timeout", f"the session has lived its {seconds:g} s (spec.sandbox.sessions.maxSeconds): start a new one")
 
-    def _end(self, outcome: dict[str, Any]) -> None:
-        if self._ending:
-            return
+    def _too_many_processes(self, count: int) -> None:
+        self.fail("killed", f"the job had {count} processes, the limit is {self._request.processes.max_processes}: start fewer at once")
+
+    def _stop(self) -> None:
         self._ending = True
         self._census.stop()
+        if self._timer is not None:
+            self._timer.cancel()
         kill_group(self._worker.pid)
-        self._stdout.finish()
-        self._stderr.finish()
-        last = {
-            "type": "result",
-            **outcome,
-            "calls": self._calls,
-            "duration_ms": round((time.monotonic() - self._started) * 1000, 3),
-            "stdout_truncated": self._stdout.truncated,
-            "stderr_truncated": self._stderr.truncated,
-        }
-        last = {_camel(name): value for name, value in last.items()}
-        self._owner.end_with(encode(last), self._owner_closed)
-        kill_all_others()
 
-    def _owner_closed(self) -> None:
-        self._finished(DELIVERED)
-
-    def _relay_call(self, frame: dict[str, Any]) -> None:
-        seq, tool, arguments = frame.get("seq"), frame.get("tool"), frame.get("arguments")
-        if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq < 1 << 53 or seq in self._in_flight:
-            raise FrameError("call without a fresh seq")
-        if not isinstance(tool, str) or not 0 < len(tool) <= MAX_TOOL_NAME or not isinstance(arguments, dict):
-            raise FrameError("call without tool and arguments")
-        if too_deep(arguments):
-            self._refuse(seq, 400, f"the arguments are nested deeper than {MAX_DEPTH} levels")
-        elif self._calls >= self._request.limits.max_calls:
-            self._refuse(seq, 429, f"the job has used up its {self._request.limits.max_calls} tool calls")
-        else:
-            self._calls += 1
-            self._in_flight.add(seq)
-            self._owner.send(_rebuilt({"type": "call", "seq": seq, "tool": tool, "arguments": arguments}))
-            self._regulate()
-
-    def _refuse(self, seq: int, code: int, message: str) -> None:
-        self._channel.send(encode({"type": "callResult", "seq": seq, "ok": False, "error": {"code": code, "message": message}}))
-
-    def _checked_result(self, frame: dict[str, Any]) -> dict[str, Any]:
-        if frame.get("ok") is True:
-            return self._checked_value(frame.get("value"))
-        error = frame.get("error")
-        if not isinstance(error, dict) or error.get("kind") not in KINDS:
-            raise FrameError("result without a known error")
-        texts = {name: str(error.get(name, ""))[:MAX_TEXT] for name in ("message", "traceback")}
-        return {"ok": False, "error": {"kind": error["kind"], **texts}}
-
-    def _checked_value(self, value: Any) -> dict[str, Any]:
-        limit = self._request.limits.max_result_bytes
-        if too_deep(value):
-            raise FrameError(f"result nested deeper than {MAX_DEPTH} levels")
-        try:
-            size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
-        except ValueError:
-            raise FrameError("result that is no JSON") from None
-        if size > limit:
-            raise FrameError(f"result of {size} bytes, the limit is {limit}")
-        return {"ok": True, "value": value}
-
-    def _print(self, stream: str, text: str) -> None:
-        self._owner.send(encode({"type": "output", "stream": stream, "data": text}))
-
-    def _regulate(self) -> None:
-        """Read from the job only while its calls and output are taken."""
+    def _end(self, outcome: Outcome) -> None:
         if self._ending:
             return
-        self._channel.pause(bool(self._full) or len(self._in_flight) >= MAX_IN_FLIGHT)
-        for pump in (self._stdout, self._stderr):
-            pump.pause(self._owner in self._full)
+        self._stop()
+        if self._run is not None:
+            last = self._run.finish(outcome, session_open=False)
+        else:
+            last = encode({"type": "ended", "message": str(outcome["error"]["message"])[:MAX_TEXT]})
+        self._owner.end_with(last, lambda: self._finished(DELIVERED))
+        kill_all_others()
 
-
-def _rebuilt(frame: dict[str, Any]) -> bytes:
-    try:
-        return encode(frame)
-    except FrameError:
-        raise
-    except ValueError as error:
-        raise FrameError(str(error)) from None
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
+    def _regulate(self) -> None:
+        if self._run is not None and not self._ending:
+            self._run.regulate(channel_full=self._channel in self._full, owner_full=self._owner in self._full)

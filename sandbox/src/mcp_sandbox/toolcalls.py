@@ -37,7 +37,8 @@ class CallChannel:
         self._send_lock = threading.Lock()
         self._state = threading.Condition()
         self._reading = False
-        self._answers: dict[int, dict[str, Any]] = {}
+        self._answers: dict[int | None, dict[str, Any]] = {}
+        """By `seq`; what is no answer to a call, the next run, by None."""
         self._seq = 0
         self._threads: ThreadPoolExecutor | None = None
 
@@ -71,6 +72,10 @@ class CallChannel:
         (length,) = HEADER.unpack(self._read(HEADER.size))
         return decode(self._read(length))
 
+    def next_run(self) -> dict[str, Any]:
+        """Wait for the frame of the next run, while threads of earlier ones may wait for answers."""
+        return self._wait_for(None)
+
     @staticmethod
     def _request(seq: int, tool: str, arguments: dict[str, Any]) -> bytes:
         if too_deep(arguments):
@@ -85,7 +90,7 @@ class CallChannel:
             raise ValueError(f"arguments of {tool} are over {MAX_CALL_BYTES} bytes of JSON")
         return frame
 
-    def _wait_for(self, seq: int) -> dict[str, Any]:
+    def _wait_for(self, seq: int | None) -> dict[str, Any]:
         while True:
             with self._state:
                 while self._reading and seq not in self._answers:
@@ -100,7 +105,7 @@ class CallChannel:
                 with self._state:
                     self._reading = False
                     if answer is not None:
-                        self._answers[answer["seq"]] = answer
+                        self._answers[answer.get("seq")] = answer
                     self._state.notify_all()
 
     def _read(self, size: int) -> bytes:

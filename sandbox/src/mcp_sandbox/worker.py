@@ -46,7 +46,7 @@ from .frames import encode
 from .hardening import bind_to_agent, limit_job
 from .memory import job_memory
 from .program import Report, run
-from .request import JobRequest, Limits
+from .request import JobRequest, ProcessLimits, RunLimits, RunRequest
 from .toolcalls import CallChannel
 
 JOB_NICENESS = 5
@@ -83,9 +83,17 @@ def prefork(workdir: str) -> Worker:
 
 
 def start_frame(request: JobRequest) -> bytes:
-    """What the agent tells the worker: the job, without the token, within the memory there really is."""
-    limits = {**dataclasses.asdict(request.limits), "memory_bytes": job_memory(request.limits.memory_bytes)}
-    return encode({"job": request.job, "code": request.code, "params": request.params, "limits": limits})
+    """What the agent tells the worker first: the job, without the token, within the memory there really is."""
+    processes = {**dataclasses.asdict(request.processes), "memory_bytes": job_memory(request.processes.memory_bytes)}
+    session = request.session
+    life = request.first.limits.timeout_seconds if session is None else session.max_seconds
+    terms = {"processes": processes, "life_seconds": life, "session": session is not None}
+    return encode({"type": "start", "terms": terms, "run": dataclasses.asdict(request.first)})
+
+
+def run_frame(request: RunRequest) -> bytes:
+    """What it tells the worker of a session next."""
+    return encode({"type": "run", "run": dataclasses.asdict(request)})
 
 
 def _worker_main(sock: socket.socket, stdout: int, stderr: int, workdir: str) -> NoReturn:
@@ -100,7 +108,7 @@ def _worker_main(sock: socket.socket, stdout: int, stderr: int, workdir: str) ->
         channel = CallChannel(sock)
         _rehearse(channel)
         channel.send(encode({"type": "ready"}))
-        _serve_one(channel)
+        _serve(channel)
         status = 0
     except (EOFError, OSError):
         pass
@@ -109,19 +117,32 @@ def _worker_main(sock: socket.socket, stdout: int, stderr: int, workdir: str) ->
         os._exit(status)
 
 
-def _serve_one(channel: CallChannel) -> None:
+def _serve(channel: CallChannel) -> None:
     frame = channel.receive()
-    request = JobRequest(job=frame["job"], code=frame["code"], params=frame["params"], limits=Limits(**frame["limits"]))
-    del frame
-    worker = os.getpid()
+    terms = frame["terms"]
+    processes = ProcessLimits(**terms["processes"])
     os.nice(JOB_NICENESS)
-    limit_job(request.limits)
-    report = run(request, channel, _main_module())
+    limit_job(processes, terms["life_seconds"])
+    namespace = _main_module()
+    while _run_one(frame["run"], channel, namespace, processes.memory_bytes) and terms["session"]:
+        frame = channel.next_run()
+
+
+def _run_one(run_fields: dict[str, Any], channel: CallChannel, namespace: dict[str, Any], memory_bytes: int) -> bool:
+    """Run and report; whether this still is the worker."""
+    request = _request_of(run_fields)
+    worker = os.getpid()
+    report = run(request, channel, namespace, memory_bytes)
     # A child that the job forked comes out of its code here as well; only the worker speaks for the job.
     if os.getpid() != worker:
-        return
+        return False
     _flush_output()
-    channel.send(_result_frame(report))
+    channel.send(_result_frame(request.number, report))
+    return True
+
+
+def _request_of(fields: dict[str, Any]) -> RunRequest:
+    return RunRequest(**{**fields, "limits": RunLimits(**fields["limits"])})
 
 
 def _main_module() -> dict[str, Any]:
@@ -131,19 +152,19 @@ def _main_module() -> dict[str, Any]:
     return vars(module)
 
 
-def _result_frame(report: Report) -> bytes:
-    frame: dict[str, Any] = {"type": "result", **report}
+def _result_frame(number: int, report: Report) -> bytes:
+    head = {"type": "result", "run": number}
     try:
-        return encode(frame)
+        return encode({**head, **report})
     except (ValueError, TypeError, RecursionError) as error:
-        return encode({"type": "result", "ok": False, "error": {"kind": "result_not_json", "message": str(error)[:1000], "traceback": ""}})
+        return encode({**head, "ok": False, "error": {"kind": "result_not_json", "message": str(error)[:1000], "traceback": ""}})
 
 
 def _rehearse(channel: CallChannel) -> None:
     """Run an inert job once: the first pass through the compiler, the JSON encoder and the traceback formatter is the slow one."""
-    limits = Limits(timeout_seconds=1, max_processes=1, memory_bytes=0, max_calls=0, max_output_bytes=0, max_result_bytes=1000)
-    run(JobRequest(job="rehearsal", code=REHEARSAL, params={}, limits=limits), channel, _main_module())
-    run(JobRequest(job="rehearsal", code="1+1", params={}, limits=limits), channel, _main_module())
+    limits = RunLimits(timeout_seconds=1, max_calls=0, max_output_bytes=0, max_result_bytes=1000)
+    for code in (REHEARSAL, "1+1"):
+        run(RunRequest(number=1, code=code, params={}, limits=limits), channel, _main_module(), memory_bytes=0)
 
 
 def _connect_standard_streams(stdout: int, stderr: int) -> None:

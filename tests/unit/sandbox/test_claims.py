@@ -67,7 +67,7 @@ def test_a_wrong_token_is_refused_and_leaves_the_pod_claimable(agent: AgentProce
     [
         pytest.param({"type": "result"}, "type must be 'start'", id="type"),
         pytest.param({"token": 5}, "token must be a string", id="token"),
-        pytest.param({"version": 2}, "version must be 1", id="version"),
+        pytest.param({"version": 1}, "version must be 2", id="version"),
         pytest.param({"job": ""}, "job must be", id="empty job"),
         pytest.param({"job": "j" * 300}, "job must be", id="long job"),
         pytest.param({"code": ["1"]}, "code must be a string", id="code"),

@@ -1,4 +1,4 @@
-"""One job on a claimed Pod, from `accepted` to the end, whichever way it comes. From here on the job is never run again elsewhere."""
+"""One run on a claimed Pod, from `accepted` or `run` to its end, whichever way it comes. From here on it is never run again elsewhere."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import time
 from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
 from mcp_optimizer.lane import CallOutcome, JobOutcome, OnCall, OnOutput
 from mcp_optimizer.ration import Portion, Ration
-from mcp_optimizer_api.job import MAX_CALL_BYTES, Call, CallError, CallResult, Cancel, JobError, JobLimits, Output, Result
+from mcp_optimizer_api.job import MAX_CALL_BYTES, Call, CallError, CallResult, Cancel, JobError, RunLimits, Output, Result
 
 from .wire import ProtocolError, Unsendable, Wire, encode
 
@@ -29,8 +29,11 @@ KINDS = frozenset({"exception", "timeout", "memory", "killed", "cancelled", "res
 class Conversation:
     """Reads the agent's frames, runs the job's calls beside each other, gathers its output."""
 
-    def __init__(self, wire: Wire, limits: JobLimits, on_call: OnCall, progress: OnOutput | None, ration: Ration) -> None:
+    def __init__(
+        self, wire: Wire, limits: RunLimits, on_call: OnCall, progress: OnOutput | None, ration: Ration, *, number: int = 1
+    ) -> None:
         self._wire = wire
+        self._number = number
         self._ration = ration
         self._own_ration = Ration(JOB_RATION_BYTES)
         self._limits = limits
@@ -74,6 +77,8 @@ class Conversation:
             try:
                 await portion.take()
                 frame = await self._wire.receive(size)
+                if isinstance(frame, Result | Output | Call) and frame.run != self._number:
+                    raise ProtocolError(f"{frame.type} of run {frame.run} in run {self._number}")
                 if isinstance(frame, Result):
                     return frame
                 if isinstance(frame, Output):
@@ -98,10 +103,10 @@ class Conversation:
         async with self._slots:
             outcome = await self._outcome(call, number)
             try:
-                answer = encode(CallResult(seq=call.seq, ok=outcome.ok, value=outcome.value, error=outcome.error))
+                answer = encode(CallResult(run=self._number, seq=call.seq, ok=outcome.ok, value=outcome.value, error=outcome.error))
             except Unsendable as error:
                 message = f"the result of {call.tool[:200]} cannot be passed to the job: {error}"
-                answer = encode(CallResult(seq=call.seq, ok=False, error=CallError(code=BAD_GATEWAY, message=message)))
+                answer = encode(CallResult(run=self._number, seq=call.seq, ok=False, error=CallError(code=BAD_GATEWAY, message=message)))
             # A connection that is gone is the reader's to notice.
             with contextlib.suppress(OSError, RuntimeError):
                 await self._wire.send(answer)
