@@ -8,7 +8,7 @@ import time
 from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
 from mcp_optimizer.lane import CallOutcome, JobOutcome, OnCall, OnOutput
 from mcp_optimizer.ration import Portion, Ration
-from mcp_optimizer_api.job import MAX_CALL_BYTES, Call, CallError, CallResult, Cancel, JobError, RunLimits, Output, Result
+from mcp_optimizer_api.job import MAX_CALL_BYTES, Call, CallError, CallResult, Cancel, JobError, Output, Result, RunLimits
 
 from .wire import ProtocolError, Unsendable, Wire, encode
 
