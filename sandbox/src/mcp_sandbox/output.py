@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 READ_BYTES = 64 * 1024
 MAX_DRAIN_READS = 64
+SMALL_BYTES = 4096
+SMALL_GAP_SECONDS = 0.005
+"""After a read of less than SMALL_BYTES: what a job prints byte by byte is gathered, or each byte would cost the server a frame."""
 
 
 class OutputPump:
@@ -18,6 +21,8 @@ class OutputPump:
         self._emit = emit
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._reading = False
+        self._paused = True
+        self._gap: asyncio.TimerHandle | None = None
         self._open = True
         self.truncated = 0
 
@@ -27,13 +32,27 @@ class OutputPump:
 
     def pause(self, paused: bool) -> None:
         """Stop or go on; a job whose output is not taken blocks in print."""
+        self._paused = paused
+        self._watch()
+
+    def _watch(self) -> None:
+        """Wait for output while somebody takes it and the last of it was not just read."""
         loop = asyncio.get_running_loop()
-        if paused and self._reading:
+        wanted = self._open and not self._paused and self._gap is None
+        if self._reading and not wanted:
             loop.remove_reader(self._descriptor)
-            self._reading = False
-        elif not paused and not self._reading and self._open:
-            loop.add_reader(self._descriptor, self._read_some)
-            self._reading = True
+        elif wanted and not self._reading:
+            loop.add_reader(self._descriptor, self._read_and_gather)
+        self._reading = wanted
+
+    def _read_and_gather(self) -> None:
+        if 0 < self._read_some() < SMALL_BYTES:
+            self._gap = asyncio.get_running_loop().call_later(SMALL_GAP_SECONDS, self._gap_over)
+            self._watch()
+
+    def _gap_over(self) -> None:
+        self._gap = None
+        self._watch()
 
     def finish(self) -> None:
         """Take what is in the pipe now and stop. Bounded: a job that still prints cannot keep us here."""
@@ -41,25 +60,26 @@ class OutputPump:
             if not self._open or not self._read_some():
                 break
         self._deliver(b"", final=True)
-        self.pause(True)
         self._open = False
+        self._watch()
 
-    def _read_some(self) -> bool:
+    def _read_some(self) -> int:
+        """How many bytes there were; 0 when there is nothing now, or nothing more."""
         try:
             data = os.read(self._descriptor, READ_BYTES)
         except (BlockingIOError, InterruptedError):
-            return False
+            return 0
         except OSError:
             data = b""
         if not data:
-            self.pause(True)
             self._open = False
-            return False
+            self._watch()
+            return 0
         kept = data[: self._left]
         self._left -= len(kept)
         self.truncated += len(data) - len(kept)
         self._deliver(kept)
-        return True
+        return len(data)
 
     def _deliver(self, data: bytes, *, final: bool = False) -> None:
         text = self._decode(data, final)

@@ -129,3 +129,10 @@ def test_bytes_that_are_no_text_are_replaced(agent: AgentProcess) -> None:
 def test_output_before_a_crash_is_delivered(agent: AgentProcess) -> None:
     run = agent.run("import os\nprint('last words')\nos._exit(1)")
     assert run.printed() == "last words\n"
+
+
+def test_what_is_printed_byte_by_byte_is_gathered(agent: AgentProcess) -> None:
+    run = agent.run("import os, time\nfor _ in range(3000):\n    os.write(1, b'x')\n    time.sleep(0)", maxOutputBytes=10_000)
+    assert run.printed() == "x" * 3000
+    # Without the gap between two small reads, most bytes come alone.
+    assert len([frame for frame in run.frames if frame["type"] == "output"]) < 300

@@ -5,6 +5,7 @@ from typing import Any
 from mcp_optimizer.errors import INTERNAL, TIMEOUT, UNAVAILABLE
 from mcp_optimizer.lane import JobOutcome
 from mcp_optimizer.results import Result, compact, text_result
+from mcp_optimizer.visible import visible_json
 
 _CODES = {"timeout": TIMEOUT, "lost": UNAVAILABLE}
 
@@ -29,4 +30,4 @@ def result_of(outcome: JobOutcome) -> Result:
             shown[f"{name}_truncated_bytes"] = dropped
     shown["calls"] = outcome.calls
     shown["duration_ms"] = round(outcome.duration_ms, 1)
-    return text_result(compact(shown), is_error=not outcome.ok)
+    return text_result(visible_json(compact(shown)), is_error=not outcome.ok)
