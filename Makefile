@@ -5,7 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 MEMBERS := api operator server sandbox devcluster
 
-.PHONY: help venv lock crds docs lint format unit images cluster-up cluster-down demo demo-down integration conformance fuzz e2e test test-long bench
+.PHONY: help venv lock crds docs lint format unit images cluster-up cluster-down demo demo-down integration conformance fuzz e2e attack test test-long bench
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -62,7 +62,10 @@ test-long: venv ## the fuzz in full, 20 minutes of load (MINUTES=20), 2,000 jobs
 e2e: venv ## tests with real Pods
 	@$(PY) -m pytest tests/e2e -m e2e
 
-test: venv ## everything: lint, unit, integration, conformance, e2e
+attack: venv ## every known way out of a sandbox, on runc and gVisor, and every wall taken down once
+	@$(PY) -m tests.attack
+
+test: venv ## everything: lint, unit, integration, conformance, e2e, attack
 	@bash scripts/test.sh $(PY)
 
 bench: bench-operator bench-recall bench-tokens bench-sandbox bench-speed bench-scale bench-isolation ## all benchmarks, each ends with one line of figures; bench-NAME: one

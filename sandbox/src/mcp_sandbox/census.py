@@ -1,16 +1,16 @@
-"""Counts the processes of the Pod while a job runs: some kernels (gVisor's among them) have no RLIMIT_NPROC, and a shared user id blunts it."""
+"""Counts the processes and threads of the Pod while a job runs: some kernels (gVisor's among them) have no RLIMIT_NPROC, and a shared user id blunts it."""
 
 import asyncio
 import os
 from collections.abc import Callable
 
 PERIOD_SECONDS = 0.1
-OURS = 1
-"""The agent. The worker is the job's own first process."""
+AGENT = "1"
+"""The worker is the job's own first process."""
 
 
 class Census:
-    """Calls `too_many` once when there are more processes than allowed. Only as PID 1: elsewhere `/proc` shows those of others too."""
+    """Calls `too_many` once when there are more of them than allowed. Only as PID 1: elsewhere `/proc` shows those of others too."""
 
     def __init__(self, limit: int, too_many: Callable[[int], None]) -> None:
         self._limit = limit
@@ -28,8 +28,22 @@ class Census:
             self._next.cancel()
 
     def _count(self) -> None:
-        processes = sum(name.isdigit() for name in os.listdir("/proc")) - OURS
-        if processes > self._limit:
-            self._too_many(processes)
+        tasks = count_tasks(self._limit)
+        if tasks > self._limit:
+            self._too_many(tasks)
         else:
             self.start()
+
+
+def count_tasks(enough: int) -> int:
+    """Processes and threads beside the agent's. Threads are not looked for any more once there are more than `enough`."""
+    pids = [name for name in os.listdir("/proc") if name.isdigit() and name != AGENT]
+    tasks = len(pids)
+    for pid in pids:
+        if tasks > enough:
+            break
+        try:
+            tasks += len(os.listdir(f"/proc/{pid}/task")) - 1
+        except OSError:  # it has ended
+            continue
+    return tasks

@@ -158,7 +158,8 @@ class RunningJob:
             self.fail("timeout", f"the session has lived its {seconds:g} s (spec.sandbox.sessions.maxSeconds): start a new one")
 
     def _too_many_processes(self, count: int) -> None:
-        self.fail("killed", f"the job had {count} processes, the limit is {self._request.processes.max_processes}: start fewer at once")
+        limit = self._request.processes.max_processes
+        self.fail("killed", f"the job had {count} processes and threads, the limit is {limit}: start fewer at once")
 
     def _stop(self) -> None:
         self._ending = True

@@ -167,6 +167,12 @@ def test_as_pid_1_the_agent_ends_a_job_with_too_many_processes_where_the_kernel_
     assert (run.kind, "the limit is 20" in run.message) == ("killed", True)
 
 
+def test_as_pid_1_the_agent_counts_threads_too(start: Start) -> None:
+    code = "import threading, time\nfor _ in range(30):\n    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\ntime.sleep(600)"
+    run = as_pid_1(start).run(code, maxProcesses=20)
+    assert (run.kind, "the limit is 20" in run.message) == ("killed", True)
+
+
 def test_as_pid_1_the_agent_lets_a_job_have_the_processes_it_may(start: Start) -> None:
     code = "import os, time\nfor _ in range(19):\n    if os.fork() == 0:\n        time.sleep(600)\ntime.sleep(0.5)\n'done'"
     assert as_pid_1(start).run(code, maxProcesses=20).result["value"] == "done"
