@@ -216,6 +216,7 @@ def _environment(workdir: Path, pod: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(SOURCE),
+        "PYTHONHASHSEED": "0",
         "MCP_SANDBOX_POD": pod,
         "MCP_SANDBOX_TOKEN_SHA256": token_digest(pod_token(POOL_KEY, pod)),
         "MCP_SANDBOX_WORKDIR": str(workdir),

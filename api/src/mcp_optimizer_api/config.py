@@ -67,6 +67,9 @@ class SandboxConfig(Document):
     max_calls: int = 1000
     max_output_bytes: int = 64 * 1024
     max_result_bytes: int = 256 * 1024
+    max_artifacts: int = 20
+    max_artifact_bytes: int = 4 * 1024 * 1024
+    """Of all artifacts of one job."""
 
 
 class ToolsConfig(Document):
@@ -103,6 +106,15 @@ class TracingConfig(Document):
     sampling_percent: float = 10.0
 
 
+class RecordingConfig(Document):
+    """Which jobs are recorded for a replay, and for how long."""
+
+    enabled: bool = False
+    retention_seconds: int = 3600
+    max_bytes: int = 16 * 1024 * 1024
+    """Of all recordings of one replica."""
+
+
 class OAuthConfig(Document):
     """What OAuth clients are told about the endpoint."""
 
@@ -129,5 +141,6 @@ class ServerConfig(Document):
     upstreams: list[UpstreamConfig] = Field(default=[])
     sandbox: SandboxConfig
     limits: LimitsConfig = LimitsConfig()
+    recording: RecordingConfig = RecordingConfig()
     tracing: TracingConfig | None = None
     oauth: OAuthConfig | None = None

@@ -5,6 +5,9 @@ A frame is a 4-byte big-endian length followed by that many bytes of UTF-8 JSON,
 of `call` and `output`, then exactly one `result`, then closes and ends its Pod. The first valid `start` latches the Pod for ever; a
 `start` with the same job id from a second connection is rejected with 409 like any other.
 
+A `start` with `files` is followed by `file` frames with their bytes, in that order; the code runs when all are there. With `artifacts`, what
+the job left in its folder of that name comes as `artifact` frames before `result`, when every process of the job has been killed.
+
 A `start` with `session` makes the Pod a session's: a `result` with `open` leaves the connection, and the worker with its variables, for the
 next `run`. Runs are counted, `start` is run 1; every frame about a run carries its number, so that nothing late is taken for the next
 one's. Between runs the agent may send `ended` and close; the server ends a session by closing.
@@ -58,6 +61,21 @@ class SessionTerms(Document):
     max_seconds: float
 
 
+class FileNotice(Document):
+    """A file to come. The name is one that `filenames.why_no_name` has nothing against."""
+
+    name: str
+    size: int
+
+
+class ArtifactLimits(Document):
+    """Bounds on the files that are taken of a job."""
+
+    max_count: int
+    max_bytes: int
+    """Of all together."""
+
+
 class Start(Document):
     """Server to agent: run this code. `code` and `params` are data; nothing of them is ever spliced into source or argv."""
 
@@ -70,6 +88,18 @@ class Start(Document):
     limits: JobLimits
     session: SessionTerms | None = None
     """None: the Pod ends with this run."""
+    seed: int | None = None
+    """Of `random`, below 2**53; None: another one in each Pod."""
+    files: list[FileNotice] = Field(default=[])
+    artifacts: ArtifactLimits | None = None
+    """None: none are taken."""
+
+
+class File(Document):
+    """Server to agent: the next bytes, in base64, of the files that `start` announced."""
+
+    type: Literal["file"] = "file"
+    data: str
 
 
 class Run(Document):
@@ -140,6 +170,22 @@ class Output(Document):
     data: str
 
 
+class Artifact(Document):
+    """Agent to server: the next bytes, in base64, of a file of `size` bytes that the job left behind. Files come one after the other."""
+
+    type: Literal["artifact"] = "artifact"
+    name: str
+    size: int
+    data: str
+
+
+class LeftOut(Document):
+    """A file that was not taken. `name` is for people: characters that hide others are replaced."""
+
+    name: str
+    reason: str
+
+
 class JobError(Document):
     """Why a job did not succeed. `kind`: exception | timeout | memory | killed | cancelled | result_too_large | result_not_json."""
 
@@ -162,6 +208,7 @@ class Result(Document):
     duration_ms: float
     stdout_truncated: int = 0
     stderr_truncated: int = 0
+    left_out: list[LeftOut] = Field(default=[])
 
 
 class Ended(Document):
@@ -171,5 +218,5 @@ class Ended(Document):
     message: str
 
 
-AgentFrame = Annotated[Accepted | Rejected | Call | Output | Result | Ended, Field(discriminator="type")]
-ServerFrame = Annotated[Start | Run | CallResult | Cancel, Field(discriminator="type")]
+AgentFrame = Annotated[Accepted | Rejected | Call | Output | Artifact | Result | Ended, Field(discriminator="type")]
+ServerFrame = Annotated[Start | File | Run | CallResult | Cancel, Field(discriminator="type")]

@@ -10,6 +10,7 @@ from .cel import PATTERN_MESSAGE, rule, rules
 from .limits import Limits
 from .observability import NetworkPolicySettings, Observability
 from .pods import AUTOSCALING_NEEDS_CPU, Autoscaling, LabelSelector, LocalReference, Resources
+from .recording import Recording
 from .sandbox import Sandbox
 from .search import Search
 from .status import Condition
@@ -106,6 +107,7 @@ class MCPOptimizerSpec(Resource):
     tools: Tools = Field(default=Tools(), description="Which tools clients see, and how much of a result at once.")
     batch: Batch = Field(default=Batch(), description="Bounds of execute_batch.")
     sandbox: Sandbox = Field(default=Sandbox(), description="Where execute_code runs.")
+    recording: Recording = Field(default=Recording(), description="Jobs that can be run again without their servers.")
     limits: Limits = Field(default=Limits(), description="What clients may ask of one server replica at once.")
     allowed_origins: list[WebOrigin] = Field(
         default=[],

@@ -75,6 +75,18 @@ class SandboxPool(Resource):
     )
 
 
+class SandboxArtifacts(Resource):
+    """Which files a job may leave behind."""
+
+    max_count: int = Field(default=20, ge=0, le=200, description="Files that one job may leave in its folder artifacts. 0: none are taken.")
+    max_bytes: int = Field(
+        default=4 * 1024 * 1024,
+        ge=1024,
+        le=16 * 1024 * 1024,
+        description="Bytes of all of them together. A server replica keeps 20 MiB of results and files for ten minutes; the oldest give way.",
+    )
+
+
 class Sandbox(Resource):
     """Where execute_code runs: a fresh Pod for each job."""
 
@@ -99,6 +111,7 @@ class Sandbox(Resource):
     disk_limit: Quantity = Field(default="100Mi", description="Size of the job's scratch directory, which is memory.")
     max_processes: int = Field(default=50, ge=1, le=1000, description="Processes and threads of one job.")
     max_concurrent: int = Field(default=50, ge=1, le=1000, description="Jobs at once per server replica; more wait, then get an error.")
+    artifacts: SandboxArtifacts = Field(default=SandboxArtifacts(), description="Which files a job may leave behind.")
     pool: SandboxPool = Field(default=SandboxPool(), description="How many Pods are kept.")
     allow_unenforced_egress: bool = Field(
         default=False,

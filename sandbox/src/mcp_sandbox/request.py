@@ -5,9 +5,14 @@ import hmac
 from dataclasses import dataclass
 from typing import Any
 
+from .filenames import why_no_name
 from .frames import MAX_FRAME_BYTES, FrameError, decode
+from .inbox import Notice
+from .outbox import OutboxLimits
 
 MIB = 1024 * 1024
+MAX_FILES = 1000
+MAX_FILE_BYTES = 64 * MIB
 VERSION = 2
 
 
@@ -54,6 +59,8 @@ class RunRequest:
     code: str
     params: dict[str, Any]
     limits: RunLimits
+    seed: int | None = None
+    """Of `random`; None: another one in each Pod."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,10 @@ class JobRequest:
     first: RunRequest
     processes: ProcessLimits
     session: Session | None = None
+    files: tuple[Notice, ...] = ()
+    """Sent behind `start`, and written before the code runs."""
+    outbox: OutboxLimits | None = None
+    """None: no files are taken when the job has ended."""
 
 
 Bounds = dict[str, tuple[float, float]]
@@ -74,6 +85,7 @@ RUN_BOUNDS: Bounds = {
     "maxResultBytes": (1, MAX_FRAME_BYTES - 64 * 1024),
 }
 PROCESS_BOUNDS: Bounds = {"maxProcesses": (1, 100_000), "memoryBytes": (16 * MIB, 1 << 50)}
+OUTBOX_BOUNDS: Bounds = {"maxCount": (0, 1000), "maxBytes": (0, 64 * MIB)}
 SESSION_BOUNDS: Bounds = {"idleSeconds": (0.01, 86400), "maxSeconds": (0.01, 86400)}
 
 
@@ -110,12 +122,30 @@ def _job_of(frame: dict[str, Any]) -> JobRequest:
     first = _run_of(frame, 1)
     processes = _numbers(frame, "limits", PROCESS_BOUNDS)
     terms = _numbers(frame, "session", SESSION_BOUNDS) if session is not None else None
+    outbox = _numbers(frame, "artifacts", OUTBOX_BOUNDS) if frame.get("artifacts") is not None else None
     return JobRequest(
         job=job,
         first=first,
         processes=ProcessLimits(max_processes=int(processes["maxProcesses"]), memory_bytes=int(processes["memoryBytes"])),
         session=None if terms is None else Session(idle_seconds=terms["idleSeconds"], max_seconds=terms["maxSeconds"]),
+        files=_files_of(frame),
+        outbox=None if outbox is None else OutboxLimits(max_count=int(outbox["maxCount"]), max_bytes=int(outbox["maxBytes"])),
     )
+
+
+def _files_of(frame: dict[str, Any]) -> tuple[Notice, ...]:
+    files = frame.get("files", [])
+    if not isinstance(files, list) or len(files) > MAX_FILES:
+        raise Refusal(400, f"malformed start: files must be a list of at most {MAX_FILES}")
+    notices = []
+    for file in files:
+        name, size = (file.get("name"), file.get("size")) if isinstance(file, dict) else (None, None)
+        if not isinstance(name, str) or why_no_name(name) is not None:
+            raise Refusal(400, "malformed start: files must have names that lead below their folder")
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= MAX_FILE_BYTES:
+            raise Refusal(400, f"malformed start: files must have sizes between 0 and {MAX_FILE_BYTES}")
+        notices.append(Notice(name, size))
+    return tuple(notices)
 
 
 def _run_of(frame: dict[str, Any], number: int) -> RunRequest:
@@ -124,6 +154,9 @@ def _run_of(frame: dict[str, Any], number: int) -> RunRequest:
         raise Refusal(400, f"malformed {kind}: code must be a string")
     if not isinstance(params, dict):
         raise Refusal(400, f"malformed {kind}: params must be an object")
+    seed = frame.get("seed")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 53):
+        raise Refusal(400, f"malformed {kind}: seed must be a whole number below 2**53")
     checked = _numbers(frame, "limits", RUN_BOUNDS)
     limits = RunLimits(
         timeout_seconds=checked["timeoutSeconds"],
@@ -131,7 +164,7 @@ def _run_of(frame: dict[str, Any], number: int) -> RunRequest:
         max_output_bytes=int(checked["maxOutputBytes"]),
         max_result_bytes=int(checked["maxResultBytes"]),
     )
-    return RunRequest(number=number, code=code, params=params, limits=limits)
+    return RunRequest(number=number, code=code, params=params, limits=limits, seed=seed)
 
 
 def _numbers(frame: dict[str, Any], part: str, bounds: Bounds) -> dict[str, float]:

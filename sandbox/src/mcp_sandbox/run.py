@@ -6,6 +6,7 @@ carries the number that this side has given the run.
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from .frames import MAX_CALL_BYTES, MAX_DEPTH, FrameError, decode, encode, frame_of, too_deep
@@ -70,7 +71,7 @@ class Run:
         for pump in (self._stdout, self._stderr):
             pump.pause(owner_full)
 
-    def finish(self, outcome: Outcome, *, session_open: bool) -> bytes:
+    def finish(self, outcome: Outcome, *, session_open: bool, left_out: Sequence[dict[str, str]] = ()) -> bytes:
         """Take the last of its output; the frame that says how it ended. Calls that have no answer yet get one, for threads that live on."""
         self._stdout.finish()
         self._stderr.finish()
@@ -87,6 +88,7 @@ class Run:
                 "durationMs": round((time.monotonic() - self._started) * 1000, 3),
                 "stdoutTruncated": self._stdout.truncated,
                 "stderrTruncated": self._stderr.truncated,
+                "leftOut": list(left_out),
             }
         )
 

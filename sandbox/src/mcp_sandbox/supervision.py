@@ -5,11 +5,15 @@ neither time nor output that nobody asked for.
 """
 
 import asyncio
+import functools
 from collections.abc import Callable
 
 from .census import Census
+from .delivery import Delivery
 from .frames import FrameError, decode, encode
+from .inbox import Inbox
 from .memory import oom_kills
+from .outbox import Outbox
 from .processes import freeze, kill_all_others, kill_group, thaw
 from .request import JobRequest, Refusal, RunRequest, parse_run
 from .run import MAX_TEXT, Outcome, Run, failure
@@ -38,15 +42,17 @@ class RunningJob:
         self._full: set[FrameStream] = set()
         self._oom_kills = 0
         self._exit_code: int | None = None
+        self._inbox = Inbox(worker.workdir, request.files)
+        self._delivery: Delivery | None = None
         self._census = Census(request.processes.max_processes, self._too_many_processes)
 
     def begin(self) -> None:
         """Tell both sides, start the clock."""
         self._owner.send(encode({"type": "accepted", "job": self._request.job}))
-        self._channel.send(start_frame(self._request))
         if self._request.session is not None:
             asyncio.get_running_loop().call_later(self._request.session.max_seconds, self._life_is_over)
         self._begin_run(self._request.first)
+        self._write_files(self._inbox.open)
 
     def from_owner(self, body: bytes) -> None:
         """A frame of the server that owns this Pod."""
@@ -55,6 +61,8 @@ class RunningJob:
             kind = frame.get("type")
             if kind == "cancel":
                 self.fail("cancelled", "the job was cancelled")
+            elif kind == "file":
+                self._write_files(lambda: self._inbox.take(frame))
             elif kind == "run":
                 self._next_run(frame)
             elif kind == "callResult" and self._run is not None:
@@ -104,15 +112,31 @@ class RunningJob:
             self._stop()
             kill_all_others()
             self._finished(DELIVERED if self._run is None else UNDELIVERED)
+        elif self._delivery is not None and not self._delivery.over:
+            self._finished(UNDELIVERED)
 
     def pressure(self, stream: FrameStream, full: bool) -> None:
         """A reader is slow: stop producing for it."""
         (self._full.add if full else self._full.discard)(stream)
         self._regulate()
+        if self._delivery is not None and stream is self._owner:
+            self._delivery.go_on(full=full)
 
     def fail(self, kind: str, message: str) -> None:
         """End the job with an error, the session with it."""
         self._end(failure(kind, message))
+
+    def _write_files(self, write: Callable[[], bool]) -> None:
+        """The code runs when the last file is there."""
+        if self._ending:
+            return
+        try:
+            complete = write()
+        except OSError as error:
+            self.fail("killed", f"a file of the job could not be written ({error.strerror}): pass less, or raise spec.sandbox.diskLimit")
+            return
+        if complete:
+            self._channel.send(start_frame(self._request))
 
     def _begin_run(self, request: RunRequest) -> None:
         self._runs, self._oom_kills = request.number, oom_kills()
@@ -172,12 +196,27 @@ class RunningJob:
         if self._ending:
             return
         self._stop()
-        if self._run is not None:
-            last = self._run.finish(outcome, session_open=False)
+        run, outbox, closed = self._run, self._outbox(outcome), lambda: self._finished(DELIVERED)
+        if run is None:
+            self._owner.end_with(encode({"type": "ended", "message": str(outcome["error"]["message"])[:MAX_TEXT]}), closed)
+        elif outbox is not None:
+            # Before the first look: nothing may change what is read.
+            kill_all_others()
+            last = functools.partial(run.finish, outcome, session_open=False, left_out=outbox.left_out)
+            self._delivery = Delivery(self._owner, outbox, last, closed)
+            self._delivery.begin()
+            return
         else:
-            last = encode({"type": "ended", "message": str(outcome["error"]["message"])[:MAX_TEXT]})
-        self._owner.end_with(last, lambda: self._finished(DELIVERED))
+            self._owner.end_with(run.finish(outcome, session_open=False), closed)
         kill_all_others()
+
+    def _outbox(self, outcome: Outcome) -> Outbox | None:
+        """What the job left behind, if anybody wants it."""
+        wanted = self._request.outbox
+        if wanted is None or outcome.get("error", {}).get("kind") == "cancelled":
+            return None
+        outbox = Outbox(self._worker.workdir, wanted)
+        return None if outbox.is_empty() else outbox
 
     def _regulate(self) -> None:
         if self._run is not None and not self._ending:

@@ -23,8 +23,8 @@ import itertools  # noqa: F401
 import math  # noqa: F401
 import operator  # noqa: F401
 import os
-import pathlib  # noqa: F401
-import random  # noqa: F401
+import pathlib
+import random
 import re  # noqa: F401
 import socket
 import statistics  # noqa: F401
@@ -42,6 +42,7 @@ import zoneinfo  # noqa: F401
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from . import inbox, outbox
 from .frames import encode
 from .hardening import bind_to_agent, limit_job
 from .memory import job_memory
@@ -62,10 +63,13 @@ class Worker:
     channel: socket.socket
     stdout: int
     stderr: int
+    workdir: str
 
 
 def prefork(workdir: str) -> Worker:
     """Fork the worker. Must be called before the agent starts a loop or a thread."""
+    for folder in (inbox.FOLDER, outbox.FOLDER):
+        os.makedirs(os.path.join(workdir, folder), exist_ok=True)
     ours, theirs = socket.socketpair()
     (stdout_read, stdout_write), (stderr_read, stderr_write) = os.pipe(), os.pipe()
     gc.collect()
@@ -79,7 +83,7 @@ def prefork(workdir: str) -> Worker:
     for descriptor in (stdout_read, stderr_read):
         os.set_blocking(descriptor, False)
     ours.setblocking(False)
-    return Worker(pid=pid, channel=ours, stdout=stdout_read, stderr=stderr_read)
+    return Worker(pid=pid, channel=ours, stdout=stdout_read, stderr=stderr_read, workdir=workdir)
 
 
 def start_frame(request: JobRequest) -> bytes:
@@ -124,6 +128,8 @@ def _serve(channel: CallChannel) -> None:
     os.nice(JOB_NICENESS)
     limit_job(processes, terms["life_seconds"])
     namespace = _main_module()
+    here = pathlib.Path.cwd()
+    namespace.update(files=here / inbox.FOLDER, artifacts=here / outbox.FOLDER)
     while _run_one(frame["run"], channel, namespace, processes.memory_bytes) and terms["session"]:
         frame = channel.next_run()
 
@@ -132,6 +138,8 @@ def _run_one(run_fields: dict[str, Any], channel: CallChannel, namespace: dict[s
     """Run and report; whether this still is the worker."""
     request = _request_of(run_fields)
     worker = os.getpid()
+    if request.seed is not None:
+        random.seed(request.seed)
     report = run(request, channel, namespace, memory_bytes)
     # A child that the job forked comes out of its code here as well; only the worker speaks for the job.
     if os.getpid() != worker:

@@ -12,6 +12,7 @@ from mcp_types import SERVER_INFO_META_KEY
 from mcp_optimizer_api.config import ServerConfig
 
 from .admission import Admission
+from .artifacts import Artifacts
 from .cancellations import Cancellations
 from .changes import Changes
 from .config_source import follow, from_config_map, from_file
@@ -22,6 +23,7 @@ from .federation import Federation
 from .flow_metrics import FlowCollector
 from .gate import Gate
 from .invoke import Invoker
+from .job_metrics import JobStoresCollector
 from .keys import Keys
 from .kube import KubeClient
 from .lane import SandboxLane
@@ -31,6 +33,7 @@ from .management import Management
 from .meaning import EmbeddingClient
 from .patience import Patience
 from .protocol import LegacyClients, build_hosted, build_server
+from .recording import Recordings
 from .seal import Sealer
 from .settings import Settings
 from .snapshot import Snapshot
@@ -43,6 +46,7 @@ from .state.tasks import Tasks
 from .state_metrics import StateCollector
 from .subscriptions import Sessions
 from .telemetry import Telemetry
+from .tools.code import Stores
 from .tracing.span import Value
 
 log = logging.getLogger(__name__)
@@ -75,12 +79,15 @@ class Process:
         self.federation = Federation(self._on_snapshot, self.changes.resource)
         self.discovery = Discovery(EmbeddingClient(settings.embedding_key_file), self.telemetry.registry)
         invoker = Invoker(self.federation, self.telemetry, self.sealer, self.discovery.called)
-        endpoint = Endpoint(invoker, self.lane, self.telemetry, self.handles, self.discovery)
+        self.artifacts, self.recordings = Artifacts(self.handles), Recordings(self.sealer, self.peers)
+        stores = Stores(self.artifacts, self.recordings)
+        endpoint = Endpoint(invoker, self.lane, self.telemetry, self.handles, self.discovery, stores)
         sessions = Sessions()
         server = build_server(endpoint, invoker, self.tasks, self.changes, sessions)
         self._hosted = build_hosted(server)
         self.telemetry.registry.register(StateCollector(self.federation, self.lane))
         self.telemetry.registry.register(KeptCollector(self.handles, self.tasks, self.peers))
+        self.telemetry.registry.register(JobStoresCollector(self.artifacts, self.recordings))
         self.admission = Admission(self.federation.memory)
         self.patience = Patience()
         self.telemetry.registry.register(FlowCollector(self.admission, self.patience))
@@ -177,6 +184,7 @@ class Process:
         self.admission.configure(snapshot.config.limits)
         self.patience.seconds = snapshot.config.limits.slow_client_seconds
         self.telemetry.tracer.configure(snapshot.config.tracing, self._resource(snapshot.config))
+        self.recordings.configure(snapshot.config.recording)
         self.lane.configure(snapshot.config.sandbox, snapshot.config.namespace, snapshot.config.uid)
 
     def _resource(self, config: ServerConfig) -> dict[str, Value]:

@@ -21,7 +21,7 @@ from .routes import route
 from .snapshot import Snapshot, Tool
 from .telemetry import Telemetry
 from .tools.batch import Batch
-from .tools.code import execute_code
+from .tools.code import Stores, execute_code
 from .tools.cut import Cutter, Keeper
 from .tools.definitions import definitions
 from .tools.discover import discover
@@ -46,12 +46,16 @@ QUICK = frozenset({"discover", "execute", "execute_batch"})
 class Endpoint:
     """Answers of the tool methods."""
 
-    def __init__(self, invoker: Invoker, lane: SandboxLane, telemetry: Telemetry, keeper: Keeper, discovery: Discovery) -> None:
+    def __init__(
+        self, invoker: Invoker, lane: SandboxLane, telemetry: Telemetry, keeper: Keeper, discovery: Discovery, stores: Stores
+    ) -> None:
         self._invoker = invoker
         self._lane = lane
         self._telemetry = telemetry
         self._keeper = keeper
         self._discovery = discovery
+        self._stores = stores
+        self.artifacts = stores.artifacts
 
     def list_tools(self, cursor: str | None, server: str | None = None) -> dict[str, Any]:
         """The meta-tools and the pinned tools; in mcp_only mode a page of the real tools, on a `server`'s route under their own names."""
@@ -166,7 +170,7 @@ class Endpoint:
     async def _run_code(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         started = time.perf_counter()
         try:
-            return await execute_code(self._lane, self._invoker, arguments, context, progress=progress)
+            return await execute_code(self._lane, self._invoker, self._stores, arguments, context, progress=progress)
         finally:
             self._telemetry.stages.sandbox.note(time.perf_counter() - started)
 

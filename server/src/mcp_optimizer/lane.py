@@ -8,17 +8,29 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from mcp_optimizer_api.config import SandboxConfig
-from mcp_optimizer_api.job import CallError, JobError
+from mcp_optimizer_api.job import ArtifactLimits, CallError, JobError
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
 
 
 @dataclass(frozen=True, slots=True)
+class JobFile:
+    """A file that the job finds below its folder `in`. The name is one that `mcp_optimizer_api.filenames` takes."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class JobRequest:
-    """One job. `timeout_s` is already bounded by the configuration."""
+    """One job. `timeout_s` is already bounded by the configuration. `seed` starts `random`; None: another one each time."""
 
     code: str
     params: dict[str, Any] = field(default_factory=dict)
     timeout_s: float = 30.0
+    files: tuple[JobFile, ...] = ()
+    seed: int | None = None
+    artifacts: ArtifactLimits | None = None
+    """None: nothing that it leaves behind is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,22 @@ class CallOutcome:
     ok: bool
     value: Any = None
     error: CallError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that the job left in its folder `artifacts`. Nobody here looks into it."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What lay in that folder and was not taken, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +71,8 @@ class JobOutcome:
     stderr_truncated: int = 0
     calls: int = 0
     duration_ms: float = 0.0
+    artifacts: tuple[Artifact, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 OnCall = Callable[[str, dict[str, Any]], Awaitable[CallOutcome]]

@@ -54,6 +54,19 @@ class Holding:
             raise MemoryFull
         self._held += count
 
+    def hold_now(self, count: int) -> bool:
+        """Hold `count` more if there is room at this moment."""
+        if self.over or not self._ration.take_now(count):
+            return False
+        self._held += count
+        return True
+
+    def let_go(self, count: int) -> None:
+        """Give back `count` of what `hold_now` took."""
+        if not self.over:
+            self._held -= count
+            self._ration.give(count)
+
     def move(self) -> "Holding":
         """A holding with all that this one held: for what outlives the request. Takes nothing new, so it neither waits nor fails."""
         heir = Holding(self._ration)

@@ -7,34 +7,43 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from . import naming
+from .artifacts import RESOURCE_NOT_FOUND, SCHEME, Artifacts, is_artifact
 from .context import CallContext
 from .errors import BAD_GATEWAY, NOT_FOUND, CallFailure, RpcError
 from .invoke import Invoker
 from .paging import Entry, page
 from .results import MAX_BLOCKS
 from .snapshot import Snapshot
+from .tools.definitions import offers_code
 from .upstream.extras import Extras
 from .upstream.upstream import Offer, Upstream
 
 INVALID_PARAMS: Final = -32602
 METHOD_NOT_FOUND: Final = -32601
-RESOURCE_NOT_FOUND: Final = -32002
 MAX_PROPOSALS: Final = 100
 Kind = Literal["resources", "resourceTemplates", "prompts"]
 _KEYS: Final[dict[Kind, str]] = {"resources": "uri", "resourceTemplates": "uriTemplate", "prompts": "name"}
 Result = dict[str, Any]
+ARTIFACT_TEMPLATE: Final[Result] = {
+    "uriTemplate": SCHEME + "{handle}",
+    "name": "artifact",
+    "description": "A file that a job of execute_code left behind, by the handle in its answer.",
+}
 
 
 class Offers:
     """Answers of the methods on resources, prompts and completion. `server` is that of the route, None on the endpoint of all."""
 
-    def __init__(self, invoker: Invoker) -> None:
+    def __init__(self, invoker: Invoker, artifacts: Artifacts) -> None:
         self._invoker = invoker
+        self._artifacts = artifacts
         self._entries: dict[tuple[Kind, str | None], list[Entry]] = {}
         self._entries_of: Snapshot | None = None
 
     def listed(self, kind: Kind, server: str | None, cursor: str | None) -> Result:
         """A page of the list. Raises `paging.BadCursor` or `CallFailure`."""
+        if kind != "prompts" and offers_artifacts(self._invoker.snapshot(), server):
+            return {kind: [ARTIFACT_TEMPLATE] if kind == "resourceTemplates" else []}
         snapshot = self.offering(server, "prompts" if kind == "prompts" else "resources")
         if snapshot is not self._entries_of:
             self._entries, self._entries_of = {}, snapshot
@@ -46,7 +55,9 @@ class Offers:
         return page(kind, entries, cursor)
 
     async def read(self, uri: str, server: str | None, context: CallContext) -> Result:
-        """The contents of a resource, with the server's cache hints."""
+        """The contents of a resource, with the server's cache hints; a job's file by its handle, in every mode."""
+        if is_artifact(uri):
+            return await self._artifacts.read(uri)
         snapshot = self.offering(server, "resources")
         name, own = (server, uri) if server is not None else naming.split_uri(uri)
         upstream = _upstream(snapshot, name, own)
@@ -95,6 +106,11 @@ class Offers:
             text = "not offered here: resources and prompts are relayed in mode mcp_only, where a server has them"
             raise CallFailure(NOT_FOUND, text, RpcError(METHOD_NOT_FOUND, text))
         return snapshot
+
+
+def offers_artifacts(snapshot: Snapshot, server: str | None) -> bool:
+    """Whether files of jobs are the resources of this route. They are not listed: whoever has a handle has the file."""
+    return snapshot.config.mode != "mcp_only" and server is None and offers_code(snapshot.config.sandbox)
 
 
 def features(snapshot: Snapshot, server: str | None) -> set[str]:

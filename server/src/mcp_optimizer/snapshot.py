@@ -1,5 +1,6 @@
 """Everything a call needs to know, compiled once and never changed: a call that began keeps what it found here, whatever comes later."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +78,14 @@ class Snapshot:
     def allowed_origins(self) -> frozenset[bytes]:
         """Web pages of other sites that may speak to the endpoint."""
         return origin_set(self.config.allowed_origins)
+
+    @cached_property
+    def catalogue_hash(self) -> str:
+        """Equal for equal tools. Built when a job is first recorded under this snapshot."""
+        digest = hashlib.sha256()
+        for tool in self.tools.values():
+            digest.update(orjson.dumps(tool.listed, default=str))
+        return digest.hexdigest()
 
     @cached_property
     def offers(self) -> Mapping[str, tuple[Upstream, Offer]]:

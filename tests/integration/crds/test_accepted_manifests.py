@@ -33,6 +33,8 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "every mode": {"mode": "code_execution"},
     "web pages that may speak to the endpoint": {"allowedOrigins": ["https://app.example.com", "http://localhost:6274"]},
     "warm Pods that cost little": {"sandbox": {"resources": {"cpu": "50m", "requests": {"cpu": "10m", "memory": "32Mi"}}}},
+    "recorded jobs": {"recording": {"enabled": True, "retentionSeconds": 86400, "maxBytes": 134217728}},
+    "no files of jobs": {"sandbox": {"artifacts": {"maxCount": 0}}},
     "where OAuth clients sign in": {
         "auth": {
             "oauth": {

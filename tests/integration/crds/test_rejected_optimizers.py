@@ -86,6 +86,13 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "spec.auth.oauth.scopes[0]",
         "must be one OAuth scope",
     ),
+    "recordings for ever": ({"recording": {"retentionSeconds": 86401}}, "spec.recording.retentionSeconds", "less than or equal to 86400"),
+    "recordings of no size": ({"recording": {"maxBytes": 1}}, "spec.recording.maxBytes", "greater than or equal to 65536"),
+    "artifacts that no replica keeps": (
+        {"sandbox": {"artifacts": {"maxBytes": 33554432}}},
+        "spec.sandbox.artifacts.maxBytes",
+        "equal to 16777216",
+    ),
     "a pinned pattern": ({"tools": {"pinned": ["github.*"]}}, "spec.tools.pinned[0]", "must name one tool as server.tool"),
     "a pinned tool without its server": (
         {"tools": {"pinned": ["create_issue"]}},

@@ -69,10 +69,15 @@ async def test_optimizer_modes_offer_tools_only_and_have_no_routes(tmp_path: Pat
         async with serving(tmp_path / "config.json") as server:
             await server.tools_ready(TOOLS)
             async with Client(server.url) as client:
-                assert client.server_capabilities.resources is None and client.server_capabilities.prompts is None
-                for ask in (client.list_resources, client.list_prompts):
-                    with pytest.raises(MCPError, match="mode mcp_only"):
-                        await ask()
+                assert client.server_capabilities.prompts is None
+                with pytest.raises(MCPError, match="mode mcp_only"):
+                    await client.list_prompts()
+                # Resources are the files of jobs, which nobody lists; those of servers are not relayed.
+                assert (await client.list_resources()).resources == []
+                (template,) = (await client.list_resource_templates()).resource_templates
+                assert template.uri_template == "artifact:///{handle}"
+                with pytest.raises(MCPError, match="mode mcp_only"):
+                    await client.read_resource("it+test://static-text")
             async with aiohttp.ClientSession() as session, session.post(server.url + "/it", json={}) as response:
                 assert response.status == 404
                 assert "is served in mode mcp_only; the mode is hybrid" in await response.text()

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.operator.test_desired import of_optimizer, one, owner
 
 from mcp_operator.desired.configmap import render_config, upstream
-from mcp_optimizer_api.config import BreakerConfig, LimitsConfig, RetriesConfig, UpstreamConfig
+from mcp_optimizer_api.config import BreakerConfig, LimitsConfig, RecordingConfig, RetriesConfig, SandboxConfig, UpstreamConfig
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.server import MCPServerSpec
 
@@ -50,6 +50,20 @@ def test_the_config_carries_the_limits_of_clients() -> None:
     assert render_config(owner("MCPOptimizer"), MCPOptimizerSpec(), []).limits == LimitsConfig()
 
 
+def test_the_config_carries_what_is_kept_of_jobs() -> None:
+    spec = MCPOptimizerSpec.model_validate(
+        {
+            "recording": {"enabled": True, "retentionSeconds": 61, "maxBytes": 65536},
+            "sandbox": {"artifacts": {"maxCount": 3, "maxBytes": 4096}},
+        }
+    )
+    found = render_config(owner("MCPOptimizer"), spec, [])
+    assert (found.recording.enabled, found.recording.retention_seconds, found.recording.max_bytes) == (True, 61, 65536)
+    assert (found.sandbox.max_artifacts, found.sandbox.max_artifact_bytes) == (3, 4096)
+    plain = render_config(owner("MCPOptimizer"), MCPOptimizerSpec(), [])
+    assert (plain.recording, plain.sandbox.max_artifacts) == (RecordingConfig(), SandboxConfig(enabled=True).max_artifacts)
+
+
 @pytest.mark.parametrize(
     ("spec", "mebibytes"),
     [
@@ -58,6 +72,8 @@ def test_the_config_carries_the_limits_of_clients() -> None:
         ({"resources": {"limits": {"memory": "200Mi"}}}, 4),
         ({"resources": {"requests": {"cpu": 1}}}, 40),
         ({"limits": {"messageMemory": "64Mi"}}, 64),
+        ({"recording": {"enabled": True}}, 38),
+        ({"recording": {"maxBytes": 64 * 2**20}}, 40),
     ],
 )
 def test_the_memory_for_messages_follows_from_the_containers_limit(spec: dict[str, Any], mebibytes: int) -> None:

@@ -9,16 +9,19 @@ import pytest
 from prometheus_client import generate_latest
 
 from mcp_optimizer.admission import Admission
+from mcp_optimizer.artifacts import Artifacts
 from mcp_optimizer.config_source import BadDocument, follow, parse
 from mcp_optimizer.discovery import Discovery
 from mcp_optimizer.fastpath import FastPath, FastPathCollector
 from mcp_optimizer.federation import Federation
 from mcp_optimizer.flow_metrics import FlowCollector
+from mcp_optimizer.job_metrics import JobStoresCollector
 from mcp_optimizer.keys import Keys
 from mcp_optimizer.lanes import NoLane
 from mcp_optimizer.meaning import EmbeddingClient
 from mcp_optimizer.patience import Patience
 from mcp_optimizer.ration import Ration
+from mcp_optimizer.recording import Recordings
 from mcp_optimizer.seal import Sealer
 from mcp_optimizer.settings import Settings, from_environment
 from mcp_optimizer.state.handles import Handles
@@ -74,7 +77,9 @@ async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None
     Discovery(EmbeddingClient(), telemetry.registry)
     telemetry.registry.register(FlowCollector(Admission(Ration(1)), Patience()))
     telemetry.registry.register(FastPathCollector(FastPath(cast(Any, None), {}, cast(Any, None))))
-    telemetry.registry.register(KeptCollector(Handles(sealer, peers), Tasks(sealer, peers), peers))
+    handles = Handles(sealer, peers)
+    telemetry.registry.register(KeptCollector(handles, Tasks(sealer, peers), peers))
+    telemetry.registry.register(JobStoresCollector(Artifacts(handles), Recordings(sealer, peers)))
     scraped = set(re.findall(r"^# TYPE (mcp_optimizer\S+) ", generate_latest(telemetry.registry).decode(), re.MULTILINE))
     documented = set(re.findall(r"^\| `(mcp_optimizer\w+)`", PAGE.read_text(), re.MULTILINE))
     assert documented == {name for name in scraped if not name.endswith("_created")}

@@ -11,6 +11,7 @@ from mcp_optimizer_api.config import (
     EmbeddingConfig,
     LimitsConfig,
     OAuthConfig,
+    RecordingConfig,
     RetriesConfig,
     SandboxConfig,
     ServerConfig,
@@ -74,6 +75,7 @@ def render_config(owner: Owner, spec: MCPOptimizerSpec, upstreams: Iterable[Upst
         upstreams=sorted(upstreams, key=lambda upstream: upstream.name),
         sandbox=_sandbox(owner, spec),
         limits=_limits(spec),
+        recording=RecordingConfig(**spec.recording.model_dump()),
         tracing=_tracing(spec),
         oauth=OAuthConfig(**spec.auth.oauth.model_dump()) if spec.auth.oauth is not None else None,
     )
@@ -105,7 +107,8 @@ def _message_memory(spec: MCPOptimizerSpec) -> int:
         return _bytes(spec.limits.message_memory)
     limits = spec.resources.limits if spec.resources is not None else None
     container = limits.memory if limits is not None and limits.memory is not None else DEFAULT_RESOURCES["limits"]["memory"]
-    return max(LEAST_MESSAGE_MEMORY, (_bytes(container) - PROGRAM_BYTES) // MEMORY_PER_MESSAGE_BYTE)
+    recordings = spec.recording.max_bytes if spec.recording.enabled else 0
+    return max(LEAST_MESSAGE_MEMORY, (_bytes(container) - PROGRAM_BYTES - recordings) // MEMORY_PER_MESSAGE_BYTE)
 
 
 def _bytes(quantity: str) -> int:
@@ -130,4 +133,6 @@ def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
         max_concurrent=sandbox.max_concurrent,
         max_processes=sandbox.max_processes,
         memory_bytes=_bytes(sandbox.resources.memory),
+        max_artifacts=sandbox.artifacts.max_count,
+        max_artifact_bytes=sandbox.artifacts.max_bytes,
     )

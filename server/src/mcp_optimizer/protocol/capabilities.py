@@ -9,7 +9,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_optimizer.errors import NOT_FOUND, CallFailure
 from mcp_optimizer.invoke import Invoker
-from mcp_optimizer.offers import features
+from mcp_optimizer.offers import features, offers_artifacts
 from mcp_optimizer.subscriptions import tells
 
 from .catalogues import COMPLETE
@@ -42,16 +42,19 @@ def _capabilities(invoker: Invoker, route: str | None, *, modern: bool) -> dict[
     """Legacy clients hear of changes in direct mode: in the others hardly anything changes that they see, and each would hold a stream."""
     try:
         snapshot = invoker.snapshot()
+        artifacts = offers_artifacts(snapshot, route)
         offered, direct = features(snapshot, route), snapshot.config.mode == "mcp_only"
         offers = [offer for upstream, offer in snapshot.servers if route in (None, upstream.name)]
     except CallFailure as failure:
         if failure.code == NOT_FOUND:  # the route is gone
             raise error_of(failure, modern=modern) from None
-        offered, direct, offers = set(), False, []
+        offered, direct, offers, artifacts = set(), False, [], False
     changes = {"listChanged": True} if modern or direct else {}
     found: dict[str, Any] = {"tools": changes}
     if "resources" in offered:
         found["resources"] = {**changes, **({"subscribe": True} if any(map(tells, offers)) else {})}
+    elif artifacts:
+        found["resources"] = {}
     if "prompts" in offered:
         found["prompts"] = changes
     if modern:

@@ -68,7 +68,7 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
     _switch_off_sdk_spans(server)
     server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
     server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
-    add_catalogues(server, Offers(invoker), sessions)
+    add_catalogues(server, Offers(invoker, endpoint.artifacts), sessions)
     add_capabilities(server, invoker)
     serve_tasks(server, tasks)
     add_listen(server, invoker, changes)

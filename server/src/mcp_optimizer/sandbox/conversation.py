@@ -4,12 +4,27 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 
 from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
-from mcp_optimizer.lane import CallOutcome, JobOutcome, OnCall, OnOutput
+from mcp_optimizer.lane import CallOutcome, JobFile, JobOutcome, OnCall, OnOutput
+from mcp_optimizer.memory import current
 from mcp_optimizer.ration import Portion, Ration
-from mcp_optimizer_api.job import MAX_CALL_BYTES, Call, CallError, CallResult, Cancel, JobError, Output, Result, RunLimits
+from mcp_optimizer_api.job import (
+    MAX_CALL_BYTES,
+    Artifact,
+    ArtifactLimits,
+    Call,
+    CallError,
+    CallResult,
+    Cancel,
+    JobError,
+    Output,
+    Result,
+    RunLimits,
+)
 
+from .files import Intake, send_files
 from .wire import ProtocolError, Unsendable, Wire, encode
 
 log = logging.getLogger(__name__)
@@ -30,9 +45,20 @@ class Conversation:
     """Reads the agent's frames, runs the job's calls beside each other, gathers its output."""
 
     def __init__(
-        self, wire: Wire, limits: RunLimits, on_call: OnCall, progress: OnOutput | None, ration: Ration, *, number: int = 1
+        self,
+        wire: Wire,
+        limits: RunLimits,
+        on_call: OnCall,
+        progress: OnOutput | None,
+        ration: Ration,
+        *,
+        number: int = 1,
+        files: Sequence[JobFile] = (),
+        artifacts: ArtifactLimits | None = None,
     ) -> None:
         self._wire = wire
+        self._files = files
+        self._intake = Intake(artifacts, current())
         self._number = number
         self._ration = ration
         self._own_ration = Ration(JOB_RATION_BYTES)
@@ -51,6 +77,9 @@ class Conversation:
         deadline = asyncio.timeout(self._limits.timeout_seconds + REPORT_GRACE_SECONDS)
         try:
             async with deadline:
+                # An agent that hung up has said why.
+                with contextlib.suppress(OSError):
+                    await send_files(self._wire, self._files)
                 return self._reported(await self._until_result())
         except ProtocolError as error:
             return self._ended("killed", f"the job's sandbox broke the protocol and was abandoned: {error}")
@@ -86,6 +115,8 @@ class Conversation:
                 elif isinstance(frame, Call) and size <= MAX_CALL_BYTES and len(self._tasks) < MAX_OUTSTANDING:
                     self._begin_call(frame, portion)
                     handed_over = True
+                elif isinstance(frame, Artifact):
+                    self._intake.take(frame)
                 else:
                     raise ProtocolError(f"unexpected {frame.type} of {size} bytes with {len(self._tasks)} calls open")
             finally:
@@ -158,5 +189,7 @@ class Conversation:
             stdout_truncated=result.stdout_truncated,
             stderr_truncated=result.stderr_truncated,
             calls=self._calls,
+            artifacts=self._intake.whole(),
+            left_out=self._intake.left_out(result.left_out),
             duration_ms=(time.monotonic() - self._started) * 1000,
         )

@@ -15,7 +15,7 @@ from mcp_optimizer.kube import Event
 from mcp_optimizer.lane import JobOutcome, JobRequest, OnCall, OnOutput
 from mcp_optimizer.ration import Ration
 from mcp_optimizer_api.config import SandboxConfig
-from mcp_optimizer_api.job import JobError, JobLimits, Start
+from mcp_optimizer_api.job import FileNotice, JobError, JobLimits, Start
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
 
 from .announcements import Announcements
@@ -146,7 +146,7 @@ class PodLane:
         self._announcements.tell(SandboxEvent(type="claimed", pod=pod.name, uid=pod.uid))
         vigil = asyncio.create_task(self._hang_up_after_the_end(pod, wire))
         try:
-            outcome = await Conversation(wire, limits, on_call, progress, self._ration).run()
+            outcome = await Conversation(wire, limits, on_call, progress, self._ration, files=job.files, artifacts=job.artifacts).run()
         except BaseException:
             self._totals.failed += 1
             raise
@@ -165,8 +165,7 @@ class PodLane:
         while (pod := await self._pool.take(max(deadline - time.monotonic(), 0), first=first)) is not None:
             first = True
             try:
-                start = Start(token=self._key.token(pod.name), job=name, code=job.code, params=job.params, limits=limits)
-                answer = await claim(pod, start)
+                answer = await claim(pod, _start(job, name, self._key.token(pod.name), limits))
             except KeyMissing as error:
                 raise self._refusal(str(error)) from None
             except Unsendable as error:
@@ -236,6 +235,13 @@ class PodLane:
         async with contextlib.aclosing(self._kube.list_and_watch(path, {"labelSelector": pool.selector})) as events:
             async for event in events:
                 self._pool.apply(event)
+
+
+def _start(job: JobRequest, name: str, token: str, limits: JobLimits) -> Start:
+    files = [FileNotice(name=file.name, size=len(file.data)) for file in job.files]
+    return Start(
+        token=token, job=name, code=job.code, params=job.params, limits=limits, seed=job.seed, files=files, artifacts=job.artifacts
+    )
 
 
 def _limits(job: JobRequest, config: SandboxConfig) -> JobLimits:

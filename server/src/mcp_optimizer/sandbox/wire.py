@@ -6,10 +6,10 @@ import struct
 from pydantic import TypeAdapter, ValidationError
 
 from mcp_optimizer_api.base import Document
-from mcp_optimizer_api.job import MAX_FRAME_BYTES, Accepted, AgentFrame, Call, Ended, Output, Rejected, Result
+from mcp_optimizer_api.job import MAX_FRAME_BYTES, Accepted, AgentFrame, Artifact, Call, Ended, Output, Rejected, Result
 
 HEADER = struct.Struct(">I")
-_FRAMES: TypeAdapter[Accepted | Rejected | Call | Output | Result | Ended] = TypeAdapter(AgentFrame)
+_FRAMES: TypeAdapter[Accepted | Rejected | Call | Output | Artifact | Result | Ended] = TypeAdapter(AgentFrame)
 
 
 class ProtocolError(Exception):
@@ -51,7 +51,7 @@ class Wire:
             raise ProtocolError(f"a frame of {length} bytes, at most {limit} are allowed")
         return int(length)
 
-    async def receive(self, size: int) -> Accepted | Rejected | Call | Output | Result | Ended:
+    async def receive(self, size: int) -> Accepted | Rejected | Call | Output | Artifact | Result | Ended:
         """The frame whose size was told. ProtocolError when it is none."""
         body = await self._reader.readexactly(size)
         try:

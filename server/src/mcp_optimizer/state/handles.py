@@ -1,23 +1,29 @@
-"""Large results, kept by the replica that got them, so that a client sees a part and fetches the rest only when it needs it."""
+"""Large results and files of jobs, kept by the replica that got them: a client sees a part, and fetches the rest only when it needs it."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
-from mcp_optimizer.keys import KeyUnreadable
-from mcp_optimizer.seal import Expired, NotOurs, Sealer
+from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, CallFailure
+from mcp_optimizer.seal import Sealer
 
-from .address import Address
+from .locator import Locator, Words
 from .peers import Answer, Peers, Question
-from .store import ID_BYTES, Store
+from .store import Store
 
 KEEP_SECONDS: Final = 600.0
 MAX_BYTES: Final = 20 * 1024 * 1024
 """Of all results that one replica keeps."""
 MAX_RESULTS: Final = 1000
 MAX_CHUNK: Final = 1024 * 1024
-_PURPOSE: Final = "handle"
+_WORDS: Final = Words(
+    expired=f"the handle has expired after {KEEP_SECONDS:g} s: run the call again",
+    not_ours="that is no handle of this endpoint: copy it exactly from the answer that had it",
+    not_ours_code=BAD_REQUEST,
+)
 _FORGOTTEN: Final = "the result is no longer kept (newer ones needed the room, or its replica restarted): run the call again"
+_NO_TEXT: Final = "that file is no text: read it as the resource artifact:///HANDLE, or give it to a job with files"
+MAX_CONTINUATION: Final = 3
+"""Bytes of a character behind its first. More of them are no text, and may go on for megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +41,38 @@ class Handles:
     """This replica's results, and the way to those of others."""
 
     def __init__(self, sealer: Sealer, peers: Peers) -> None:
-        self._sealer = sealer
+        self._locator = Locator("handle", sealer, peers, _WORDS)
         self._peers = peers
         self.kept: Store[bytes] = Store(max_entries=MAX_RESULTS, max_bytes=MAX_BYTES)
         peers.offer("read", self._read_here)
+        peers.offer("read-bytes", self._bytes_here)
 
     def put(self, data: bytes) -> str | None:
-        """A handle that reads `data` (UTF-8 text) on any replica for ten minutes; None when it is larger than all that is kept."""
+        """A handle that reads `data` on any replica for ten minutes; None when it is larger than all that is kept."""
         name = self.kept.put(data, len(data), KEEP_SECONDS)
-        if name is None:
-            return None
-        return self._sealer.seal(_PURPOSE, name + self._peers.address.pack(), KEEP_SECONDS)
+        return self._locator.handle(name, KEEP_SECONDS) if name is not None else None
 
     async def read(self, handle: str, offset: int, limit: int) -> Chunk:
-        """At most `limit` bytes from byte `offset` on, at least one character. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
-        try:
-            opened = self._sealer.unseal(_PURPOSE, handle)
-            owner = Address.unpack(opened[ID_BYTES:])
-        except Expired:
-            raise CallFailure(NOT_FOUND, f"the handle has expired after {KEEP_SECONDS:g} s: run the call again") from None
-        except (NotOurs, ValueError):
-            raise CallFailure(BAD_REQUEST, "that is no handle of this endpoint: copy it exactly from the truncated result") from None
-        except KeyUnreadable as error:
-            raise CallFailure(UNAVAILABLE, str(error)) from None
-        question = {"id": opened[:ID_BYTES].hex(), "offset": offset, "limit": limit}
+        """Of a text: at most `limit` bytes from byte `offset` on, at least one character. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
+        owner, name = self._locator.find(handle)
+        question = {"id": name.hex(), "offset": offset, "limit": limit}
         fields, data = await self._peers.ask(owner, "read", question)
-        return Chunk(data.decode("utf-8", "replace"), fields["offset"], fields["next"], fields["total"])
+        try:
+            return Chunk(data.decode(), fields["offset"], fields["next"], fields["total"])
+        except UnicodeDecodeError:
+            raise CallFailure(BAD_REQUEST, _NO_TEXT) from None
+
+    async def fetch(self, handle: str) -> bytes:
+        """All of it, as it was kept. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
+        owner, name = self._locator.find(handle)
+        _, data = await self._peers.ask(owner, "read-bytes", {"id": name.hex()})
+        return data
+
+    async def _bytes_here(self, question: Question) -> Answer:
+        data = self.kept.get(bytes.fromhex(question["id"]))
+        if data is None:
+            raise CallFailure(NOT_FOUND, _FORGOTTEN)
+        return {}, data
 
     async def _read_here(self, question: Question) -> Answer:
         data = self.kept.get(bytes.fromhex(question["id"]))
@@ -80,6 +92,8 @@ class Handles:
 
 def _boundary(data: bytes, position: int, *, back: bool = False) -> int:
     """The nearest position between two characters of UTF-8 text."""
-    while 0 < position < len(data) and data[position] & 0xC0 == 0x80:
+    for _ in range(MAX_CONTINUATION):
+        if not (0 < position < len(data) and data[position] & 0xC0 == 0x80):
+            break
         position += -1 if back else 1
     return position

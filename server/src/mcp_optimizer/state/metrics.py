@@ -23,7 +23,9 @@ class KeptCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment."""
         self._results.expire()
-        yield GaugeMetricFamily("mcp_optimizer_kept_results", "Truncated results whose rest is kept.", value=len(self._results))
+        yield GaugeMetricFamily(
+            "mcp_optimizer_kept_results", "Truncated results whose rest is kept, and files of jobs.", value=len(self._results)
+        )
         yield GaugeMetricFamily("mcp_optimizer_kept_result_bytes", "Size of the kept results.", value=self._results.size)
         yield CounterMetricFamily(
             "mcp_optimizer_kept_results_evicted", "Kept results that made room before their time.", value=self._results.evicted

@@ -66,5 +66,12 @@ class Store(Generic[T]):
         for name in [name for name, entry in self._entries.items() if now > entry.until]:
             self._drop(name)
 
+    def resize(self, max_bytes: int) -> None:
+        """A new bound; what does not fit into it makes room."""
+        self._max_bytes = max_bytes
+        while self._entries and self.size > max_bytes:
+            self._drop(next(iter(self._entries)))
+            self.evicted += 1
+
     def _drop(self, name: bytes) -> None:
         self.size -= self._entries.pop(name).size

@@ -50,11 +50,11 @@ EXECUTE_CODE: Final[Definition] = {
     "name": "execute_code",
     "description": (
         "Run Python in a fresh sandbox (stdlib, no network). For loops, large data: only prints and the last expression "
-        'come back. call("server.tool", arg=value) returns dict, list or str; raises ToolError. params: dict.'
+        'come back. call("server.tool", arg=value) returns dict, list or str; raises ToolError. params: dict. files: in/; artifacts/ is kept.'
     ),
     "inputSchema": {
         "type": "object",
-        "properties": {"code": {"type": "string"}, "params": {"type": "object"}},
+        "properties": {"code": {"type": "string"}, "params": {"type": "object"}, "files": {"type": "object"}},
         "required": ["code"],
     },
 }

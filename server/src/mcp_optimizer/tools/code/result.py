@@ -1,5 +1,6 @@
 """What `execute_code` answers when a job has ended."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mcp_optimizer.errors import INTERNAL, TIMEOUT, UNAVAILABLE
@@ -10,8 +11,8 @@ from mcp_optimizer.visible import visible_json
 _CODES = {"timeout": TIMEOUT, "lost": UNAVAILABLE}
 
 
-def result_of(outcome: JobOutcome) -> Result:
-    """The outcome as a model reads it: what is empty is left out."""
+def result_of(outcome: JobOutcome, about: Mapping[str, Any]) -> Result:
+    """The outcome as a model reads it: what is empty is left out. `about` tells what was kept of the job."""
     shown: dict[str, Any] = {}
     if outcome.ok:
         shown["result"] = outcome.value
@@ -28,6 +29,7 @@ def result_of(outcome: JobOutcome) -> Result:
             shown[name] = text
         if dropped:
             shown[f"{name}_truncated_bytes"] = dropped
+    shown.update(about)
     shown["calls"] = outcome.calls
     shown["duration_ms"] = round(outcome.duration_ms, 1)
     return text_result(visible_json(compact(shown)), is_error=not outcome.ok)

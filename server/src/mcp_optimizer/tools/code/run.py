@@ -12,27 +12,34 @@ from mcp_optimizer.results import Result, error_text, job_value
 from mcp_optimizer.tracing import child
 from mcp_optimizer_api.job import CallError
 
-from .request import request_of
 from .result import result_of
+from .take import Stores, take_of
 
 
 async def execute_code(
-    lane: SandboxLane, invoker: Invoker, arguments: dict[str, Any], context: CallContext = PLAIN, *, progress: OnOutput | None = None
+    lane: SandboxLane,
+    invoker: Invoker,
+    stores: Stores,
+    arguments: dict[str, Any],
+    context: CallContext = PLAIN,
+    *,
+    progress: OnOutput | None = None,
 ) -> Result:
     """Run the job and tell how it ended. Raises `CallFailure` when it was refused before it began."""
-    sandbox = invoker.snapshot().config.sandbox
+    snapshot = invoker.snapshot()
+    sandbox = snapshot.config.sandbox
     if not sandbox.enabled:
         raise CallFailure(UNAVAILABLE if sandbox.disabled_reason else FORBIDDEN, sandbox.disabled_reason or "execute_code is switched off")
-    job = request_of(arguments, sandbox)
     nested = replace(JOB, trace=context.trace) if context.trace else JOB
 
     async def on_call(tool: str, call_arguments: dict[str, Any]) -> CallOutcome:
         return await call_for_job(invoker, tool, call_arguments, nested)
 
+    take = await take_of(arguments, snapshot, stores, on_call)
     span = child("sandbox job")
     ended, calls = "cancelled", 0
     try:
-        outcome = await lane.run(job, on_call, progress=progress)
+        outcome = await lane.run(take.job, take.on_call, progress=progress)
         ended, calls = outcome.error.kind if outcome.error is not None else "ok", outcome.calls
     except CallFailure as failure:
         ended = str(failure.code)
@@ -40,7 +47,7 @@ async def execute_code(
     finally:
         if span is not None:
             span.end(ended, **{"mcp_optimizer.job.calls": calls})
-    return result_of(outcome)
+    return result_of(outcome, {**stores.artifacts.keep(outcome), **take.about(outcome)})
 
 
 async def call_for_job(invoker: Invoker, tool: str, arguments: dict[str, Any], context: CallContext = JOB) -> CallOutcome:

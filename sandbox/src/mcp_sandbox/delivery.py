@@ -1,0 +1,48 @@
+"""The end of a job that left files behind: they are sent as fast as the server takes them, then the result."""
+
+import asyncio
+from collections.abc import Callable
+
+from .outbox import Outbox
+from .stream import FrameStream
+
+SECONDS = 4.0
+"""The server waits five for the result of a job whose time is up."""
+
+
+class Delivery:
+    """`last` makes the result frame once all files are read; `closed` is called when the server has it."""
+
+    def __init__(self, owner: FrameStream, outbox: Outbox, last: Callable[[], bytes], closed: Callable[[], None]) -> None:
+        self._owner = owner
+        self._outbox = outbox
+        self._frames = outbox.frames()
+        self._last = last
+        self._closed = closed
+        self._full = False
+        self.over = False
+
+    def begin(self) -> None:
+        """Send what fits."""
+        asyncio.get_running_loop().call_later(SECONDS, self._time_is_up)
+        self.go_on(full=False)
+
+    def go_on(self, *, full: bool) -> None:
+        """The server is slower than we are (`full`), or has caught up."""
+        self._full = full
+        while not self._full and not self.over:
+            frame = next(self._frames, None)
+            if frame is None:
+                self._finish()
+            else:
+                self._owner.send(frame)
+
+    def _time_is_up(self) -> None:
+        if not self.over:
+            self._outbox.left_out.append({"name": "…", "reason": f"the rest was not taken within {SECONDS:g} s"})
+            self._finish()
+
+    def _finish(self) -> None:
+        self.over = True
+        self._frames.close()
+        self._owner.end_with(self._last(), self._closed)
