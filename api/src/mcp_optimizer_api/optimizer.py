@@ -144,10 +144,19 @@ class ServerTotals(Resource):
 class SandboxCounts(Resource):
     """Sandbox Pods by state."""
 
-    target: int = Field(default=0, description="Warm Pods wanted.")
+    target: int = Field(
+        default=0,
+        description="Warm Pods wanted: peakClaimsPerSecond times refillSeconds, plus burst, within pool.min and pool.max. A surplus is not deleted, it ends by age.",
+    )
     warm: int = Field(default=0, description="Ready for a job.")
     starting: int = Field(default=0, description="Not ready yet.")
     busy: int = Field(default=0, description="Running a job.")
+    peak_claims_per_second: float = Field(default=0, description="Highest mean over ten seconds, of the last ten minutes.")
+    burst: int = Field(default=0, description="The most claims within one refill time, of the last ten minutes.")
+    refill_seconds: float | None = Field(
+        default=None,
+        description="From a claim until its replacement was ready, 99th percentile of the last ten minutes; unset: none was timed.",
+    )
 
 
 class Metrics(Resource):

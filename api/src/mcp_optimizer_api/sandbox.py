@@ -4,7 +4,8 @@ from pydantic import ConfigDict, Field
 
 from .base import Resource
 from .cel import rule, rules
-from .pods import Image, ObjectName, Quantity
+from .placement import MAX_NODE_LABELS, MAX_TOLERATIONS, Toleration
+from .pods import LABEL_KEY, Image, LabelValue, ObjectName, Quantity
 
 
 def _at_least(amount: str, least: str) -> dict[str, str]:
@@ -69,9 +70,17 @@ class SandboxPool(Resource):
         )
     )
 
-    min: int = Field(default=2, ge=0, le=500, description="Warm Pods kept ready for the next jobs.")
+    min: int = Field(
+        default=2, ge=0, le=500, description="Warm Pods kept ready for the next jobs, at least; more are kept while jobs come faster."
+    )
     max: int = Field(
         default=20, ge=0, le=1000, description="Sandbox Pods at once, warm and busy. 0 switches execute_code off, whatever min says."
+    )
+    refill_per_second: int = Field(
+        default=20,
+        ge=1,
+        le=200,
+        description="Pods created per second, and at once: what refills may ask of the API server and the scheduler.",
     )
 
 
@@ -105,6 +114,24 @@ class Sandbox(Resource):
     image: Image | None = Field(default=None, description="Image of the sandbox; must contain the job agent. Default: the operator's.")
     runtime_class_name: ObjectName | None = Field(
         default=None, description="RuntimeClass of the Pods, for example gvisor. A missing one refuses jobs."
+    )
+    priority_class_name: ObjectName | None = Field(
+        default=None,
+        description="PriorityClass of the Pods. One below that of the servers lets a full node evict a sandbox, not an endpoint. A missing one refuses jobs.",
+    )
+    node_selector: dict[str, LabelValue] = Field(
+        default={},
+        max_length=MAX_NODE_LABELS,
+        description="Labels of the nodes that the Pods may run on.",
+        json_schema_extra=rules(
+            rule(
+                f"self.all(key, size(key) <= 316 && key.matches(r'{LABEL_KEY}'))",
+                "keys of nodeSelector must be label keys: write for example pool or example.com/pool",
+            )
+        ),
+    )
+    tolerations: list[Toleration] = Field(
+        default=[], max_length=MAX_TOLERATIONS, description="Taints of nodes that do not keep the Pods away."
     )
     timeout_seconds: int = Field(default=30, ge=1, le=3600, description="Wall-clock limit of one job.")
     resources: SandboxResources = Field(default=SandboxResources(), description="Upper bounds of one job.")

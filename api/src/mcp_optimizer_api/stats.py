@@ -84,9 +84,9 @@ class ServerStats(Document):
 class SandboxEvent(Document):
     """A line of `GET /events`: tells the operator of a claim before the kubelet does, so that the refill starts at once.
 
-    `ping` is sent every 10 s on an idle stream, with empty names.
+    `unreachable`: this server Pod has failed to connect to a warm Pod again and again. `ping` is sent every 10 s on an idle stream, with empty names.
     """
 
-    type: Literal["claimed", "finished", "ping"]
+    type: Literal["claimed", "finished", "unreachable", "ping"]
     pod: str = ""
     uid: str = ""

@@ -55,7 +55,7 @@ class App:
         self._verifier = Verifier(lambda url, era: verify.check(http, url, era=era), self.queue.add, wall)
         self._dispatcher = Dispatcher(self.cache, self.queue.add_after, self._applier.forget)
         self._sync = Sync(client, self.cache, self._dispatcher, settings.watch_namespaces)
-        self._pools = PoolRunner(client, self.cache, settings, wall, tell=self._events.tell)
+        self._pools = PoolRunner(client, self.cache, settings, wall, metrics, tell=self._events.tell)
         self._listener = Listener(http, self.cache, announced=self._announced, changed=self.queue.add, clock=wall)
         self._context = Context(
             settings=settings,
@@ -79,7 +79,7 @@ class App:
     async def run(self) -> None:
         """Until SIGTERM."""
         await self._sync.load()
-        keys = self._sync.resources()
+        keys = self._sync.keys()
         spread = start_spread(len(keys))
         for key in keys:
             self.queue.add_after(key, random.uniform(0.0, spread))

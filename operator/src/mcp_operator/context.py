@@ -38,6 +38,9 @@ class Pools(Protocol):
     async def reconcile(self, optimizer: Optimizer, key: bytes) -> PoolReport:
         """Bring the optimizer's pool closer to its target. `key` is the pool's key; with spec.paused, only look."""
 
+    async def sweep(self, key: Key) -> float | None:
+        """The optimizer is gone; remove what it may have left. Returns in how many seconds to look again."""
+
     def forget(self, key: Key) -> None:
         """The optimizer is gone."""
 

@@ -33,6 +33,15 @@ class Metrics:
         self.watch_age = Gauge("mcpop_watch_last_event_age_seconds", "Time since the last event of a kind", ["kind"], registry=registry)
         self.leader = Gauge("mcpop_leader", "1 while this process holds the Lease", registry=registry)
         self.managed = Gauge("mcpop_managed", "Custom resources by kind and Ready state", ["kind", "state"], registry=registry)
+        self.sandboxes_removed = Counter(
+            "mcpop_sandboxes_removed", "Sandbox Pods removed because something was wrong with them, by cause", ["cause"], registry=registry
+        )
+        self.sandbox_refill_seconds = Histogram(
+            "mcpop_sandbox_refill_seconds",
+            "From a claim until the Pod that replaces the claimed one was seen ready",
+            buckets=(1, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 60),
+            registry=registry,
+        )
         self.build_info = Gauge("mcpop_build_info", "Always 1; the version is in the label", ["version"], registry=registry)
         self.build_info.labels(version).set(1)
         ProcessCollector(registry=registry)

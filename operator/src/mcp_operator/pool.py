@@ -1,20 +1,24 @@
 """What to do about one pool of sandbox Pods: a pure decision over the Pods there are.
 
-The pool keeps `min` warm Pods for the next jobs and never has more than `max` in all. A claim takes a Pod out of the supply for ever, so
-the supply is refilled at once, not on a timer. Deleting a warm Pod can hit a job that claimed it a moment ago, so Pods that are merely old
-are not deleted: their replacement is made in time and the agent, which alone can say that nobody has claimed it, ends itself.
+The pool keeps as many warm Pods for the next jobs as the demand asks for, `min` at least, and never has more than `max` in all. A claim takes a
+Pod out of the supply for ever, so the supply is refilled at once, not on a timer. Deleting a warm Pod can hit a job that claimed it a moment
+ago, so Pods that are merely old, or more than the demand asks for now, are not deleted: the agent, which alone can say that nobody
+has claimed it, ends itself, and is replaced in time if it is needed.
 """
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mcp_optimizer_api.optimizer import SandboxCounts
 
 from .desired.sandbox_pod import idle_seconds
+from .pool_bucket import Bucket
+from .pool_demand import Demand, rounded
 from .pool_hold import FAILED_STARTS, Hold
 from .pool_pod import PodState, PoolPod, Problem
+from .soonest import soonest
 
 MAX_CREATIONS: Final = 50
 """In one pass: the rest follows when the cache has shown these."""
@@ -31,6 +35,9 @@ LEAD_SECONDS: Final = 30
 """The replacement of an ageing Pod is started this long before the Pod ends itself."""
 OVERDUE_SECONDS: Final = 60
 """A Pod that has not ended itself by then is deleted."""
+EVICTION_SECONDS: Final = 10
+"""Between two Pods that are removed because a server cannot reach them: longer than a refill, so that a server that lies, or has lost its own
+network, does not empty the pool for the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +48,18 @@ class PoolTarget:
     max: int
     template_hash: str
     job_seconds: int
+    demand: Demand = field(default_factory=Demand)
+    """What jobs have needed lately."""
+    trim: bool = False
+    """`min` or `max` was lowered: warm Pods beyond the supply go at once."""
     paused: bool = False
     off: str | None = None
     """Why execute_code is off, so that no sandbox is kept; None when it is on."""
 
     @property
     def supply(self) -> int:
-        """Warm Pods wanted."""
-        return 0 if self.off is not None else min(self.min, self.max)
+        """Warm Pods wanted. Busy ones may leave less room than that."""
+        return 0 if self.off is not None else min(max(self.min, self.demand.supply), self.max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +73,12 @@ class Plan:
     """Why fewer Pods are created than missing."""
     failed: tuple[PoolPod, ...] = ()
     """Those of `delete` that never became ready, although nobody said why."""
+    unreachable: tuple[PoolPod, ...] = ()
+    """The one of `delete` that a server cannot reach."""
+    surplus: bool = False
+    """Warm Pods are among `delete` because there are too many."""
+    delayed: int = 0
+    """Pods that are missing and wait for nothing but the token bucket."""
     slow: bool = False
     """Some Pod takes long to become ready, although nobody said why."""
     requeue_after: float | None = None
@@ -75,6 +92,8 @@ class _Census:
     finished: list[PoolPod]
     lost: list[PoolPod]
     """Starting or busy for too long, overdue, or starting from an outdated template."""
+    evicted: list[PoolPod]
+    """Out of a server's reach, and it is time to believe it."""
     busy: list[PoolPod]
     starting: list[PoolPod]
     fresh: list[PoolPod]
@@ -97,12 +116,14 @@ def plan(
     creations: Collection[str] = (),
     deletions: Collection[str] = (),
     hold: Hold | None,
+    bucket: Bucket | None = None,
+    evicted_at: float = float("-inf"),
     now: float,
 ) -> Plan:
-    """Decide. `creations` and `deletions` are our own writes that `pods` does not show yet."""
+    """Decide. `creations` and `deletions` are our own writes that `pods` does not show yet; `evicted_at`: when a Pod was last `unreachable`."""
     known = [replace(pod, deleting=True) if pod.uid in deletions else pod for pod in pods]
     pending = len(set(creations) - {pod.name for pod in pods})
-    census = _census(target, known, pending, now)
+    census = _census(target, known, pending, evict=now >= evicted_at + EVICTION_SECONDS, now=now)
     counts = _counts(target, census)
     if target.paused:
         return Plan(counts=counts)
@@ -110,35 +131,43 @@ def plan(
         # Jobs under way end by themselves, within their time limit.
         return Plan(counts=counts, delete=tuple(pod for pod in known if not pod.deleting and pod not in census.busy))
     problem = _problem(census, hold)
-    create = min(_wanted(target, census), _allowed(census, hold, now))
-    removals = [*_over(census.finished, now), *census.lost, *_surplus(target, census)]
+    possible = min(_wanted(target, census), _allowed(census, hold, now))
+    create = min(possible, bucket.allows) if bucket is not None else possible
+    surplus = _surplus(target, census)
+    removals = [*_over(census.finished, now), *census.lost, *census.evicted, *_outdated(target, census), *surplus]
+    moments = [*_moments(target, known, hold, now), *_suspicions(census, evicted_at)]
     return Plan(
         create=create,
         delete=tuple(removals),
         counts=counts,
         problem=problem,
         failed=tuple(pod for pod in removals if pod.failed_to_start or (pod.state == PodState.STARTING and _stuck(pod, now))),
+        unreachable=tuple(census.evicted),
+        surplus=bool(surplus),
+        delayed=possible - create,
         slow=any(pod.problem is None and now - pod.created > SLOW_SECONDS for pod in census.starting),
-        requeue_after=_next_change(target, known, hold, now),
+        requeue_after=soonest(_next(moments, now), bucket.wait(possible - create) if bucket is not None and possible > create else None),
     )
 
 
-def _census(target: PoolTarget, pods: Sequence[PoolPod], pending: int, now: float) -> _Census:
+def _census(target: PoolTarget, pods: Sequence[PoolPod], pending: int, *, evict: bool, now: float) -> _Census:
     present = [pod for pod in pods if not pod.deleting]
     finished = [pod for pod in present if pod.state == PodState.FINISHED]
     lost = [pod for pod in present if pod.state != PodState.FINISHED and _lost(target, pod, now)]
     rest = [pod for pod in present if pod not in finished and pod not in lost]
     warm = [pod for pod in rest if pod.state == PodState.WARM]
+    evicted = [pod for pod in warm if pod.suspected][: 1 if evict else 0]
     ageing = [pod for pod in warm if now >= _lead_time(pod)]
-    serving = [pod for pod in warm if pod not in ageing]
+    serving = [pod for pod in warm if pod not in ageing and pod not in evicted]
     return _Census(
         finished=finished,
         lost=lost,
+        evicted=evicted,
         busy=[pod for pod in rest if pod.state == PodState.BUSY],
         starting=[pod for pod in rest if pod.state == PodState.STARTING],
         fresh=[pod for pod in serving if pod.template_hash == target.template_hash],
         stale=[pod for pod in serving if pod.template_hash != target.template_hash],
-        expiring=ageing,
+        expiring=[pod for pod in ageing if pod not in evicted],
         pending=pending,
         total=sum(pod.state != PodState.FINISHED for pod in pods) + pending,
     )
@@ -174,18 +203,22 @@ def _wanted(target: PoolTarget, census: _Census) -> int:
     return max(0, min(missing, room))
 
 
-def _surplus(target: PoolTarget, census: _Census) -> list[PoolPod]:
-    """Warm Pods that are not needed any more: outdated ones first, but only what the ready ones can spare."""
+def _outdated(target: PoolTarget, census: _Census) -> list[PoolPod]:
+    """Warm Pods of an earlier template that the ready ones can spare."""
     stale = sorted(census.stale, key=lambda pod: pod.created)
     spare = len(census.fresh) + len(stale) - target.supply
     # With no room for a replacement beside them, one of them has to go first; everything else must be at rest.
     at_rest = len(census.fresh) + len(stale) + len(census.expiring) == census.total
     blocked = at_rest and census.total >= target.max and census.supply < target.supply
-    outdated = stale[: max(spare, 1 if blocked else 0, 0)]
+    return stale[: max(spare, 1 if blocked else 0, 0)]
+
+
+def _surplus(target: PoolTarget, census: _Census) -> list[PoolPod]:
+    """Pods of the present template that somebody decided against; that jobs need fewer of them for now is no such decision."""
+    excess = census.supply - (target.supply if target.trim else target.max)
     # A Pod that is not ready yet is the cheaper loss; then the oldest, which has the least time left.
-    excess = census.supply - target.supply
     candidates = [*census.starting, *sorted(census.fresh, key=lambda pod: pod.created)]
-    return outdated + candidates[: max(0, excess)]
+    return candidates[: max(0, excess)]
 
 
 def _allowed(census: _Census, hold: Hold | None, now: float) -> int:
@@ -208,16 +241,26 @@ def _problem(census: _Census, hold: Hold | None) -> Problem | None:
 def _counts(target: PoolTarget, census: _Census) -> SandboxCounts:
     return SandboxCounts(
         target=target.supply,
+        peak_claims_per_second=rounded(target.demand.rate),
+        refill_seconds=None if target.demand.refill is None else rounded(target.demand.refill),
+        burst=target.demand.burst,
         warm=len(census.fresh) + len(census.stale) + len(census.expiring),
         starting=len(census.starting) + census.pending,
         busy=len(census.busy),
     )
 
 
-def _next_change(target: PoolTarget, pods: Sequence[PoolPod], hold: Hold | None, now: float) -> float | None:
+def _moments(target: PoolTarget, pods: Sequence[PoolPod], hold: Hold | None, now: float) -> list[float]:
+    """When time alone changes the plan."""
     moments = [_next_change_of(target, pod, now) for pod in pods if not pod.deleting]
-    if hold is not None:
-        moments.append(hold.until)
+    return moments if hold is None else [*moments, hold.until]
+
+
+def _suspicions(census: _Census, evicted_at: float) -> list[float]:
+    return [evicted_at + EVICTION_SECONDS for pod in (*census.fresh, *census.stale, *census.expiring) if pod.suspected]
+
+
+def _next(moments: Sequence[float], now: float) -> float | None:
     ahead = [moment - now for moment in moments if moment > now]
     return max(1.0, min(ahead)) if ahead else None
 

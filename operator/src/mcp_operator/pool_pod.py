@@ -61,6 +61,8 @@ class PoolPod:
     deleting: bool = False
     ended: bool = False
     """Finished by the kubelet's word, not only by a server's."""
+    suspected: bool = False
+    """A server cannot reach it."""
     problem: Problem | None = None
     failed_to_start: bool = False
     """It ended with an error without ever having been ready."""
@@ -70,8 +72,8 @@ class PoolPod:
     """It ended because it reached the API server, which its NetworkPolicy forbids."""
 
 
-def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished_at: float | None = None) -> PoolPod:
-    """Read a Pod; `claimed_at` and `finished_at` are when a server announced so."""
+def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished_at: float | None = None, suspected: bool = False) -> PoolPod:
+    """Read a Pod; `claimed_at` and `finished_at` are when a server announced so, `suspected` that one cannot reach it."""
     metadata, status = pod.get("metadata", {}), pod.get("status") or {}
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or []}
     failed = status.get("phase") == "Failed" and claimed_at is None and not _was_ready(status, conditions.get("Ready", {}))
@@ -87,6 +89,7 @@ def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished_at: flo
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION, ""),
         deleting=metadata.get("deletionTimestamp") is not None,
         ended=status.get("phase") in TERMINAL,
+        suspected=suspected,
         problem=_problem(status, conditions) if state == PodState.STARTING else None,
         failed_to_start=failed,
         ending=_ending(status) if failed else "",

@@ -1,61 +1,43 @@
-"""Carries out what `pool.plan` decides: reads the pool's Pods, creates and deletes, and remembers what the cache does not show yet.
+"""Looks after the sandbox pools: reads a pool's Pods, lets `pool.plan` decide, has it carried out, and remembers what matters next time.
 
-Two writes of ours per job: one Pod created, one deleted. Creations start slowly (1, 2, 4, …), so that a namespace without quota costs
-one refused request, not fifty. When the outcome of a write is unknown, or the cache has failed to show one for too long, the pool
-is read from the API server before anything else is decided.
+When the outcome of a write is unknown, or the cache has failed to show one for too long, the pool is read from the API server before
+anything else is decided.
 """
 
-import asyncio
 import logging
-import secrets
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mcp_optimizer_api.stats import SandboxEvent
-from mcp_optimizer_api.status import Reason
 
 from .cache import Cache, controller_uid
 from .client import Client
 from .clock import Clock
 from .context import PoolReport
 from .desired.code_switch import why_code_is_off
-from .desired.sandbox_pod import PoolTemplate, sandbox_pod, sandbox_pod_name
-from .errors import ConflictError, NamespaceTerminatingError, TerminalError, TransientError
+from .desired.sandbox_pod import PoolTemplate
 from .events import Tell, silent
-from .expectations import Expectations
 from .gather import sandbox_pods
 from .kinds import POD, Key, Manifest, key_of
+from .metrics import Metrics
 from .pool import SLOW_SECONDS, Plan, PoolTarget, plan
-from .pool_hold import FAILED_STARTS, Hold, hold_after
-from .pool_pod import PodState, PoolPod, Problem, pool_pod
-from .pool_refusal import refusal
-from .pool_verdict import NETWORK_OPEN, UNREADY, egress_verdict, pool_verdict
+from .pool_bucket import Bucket
+from .pool_hold import FAILED_STARTS
+from .pool_memory import PoolMemory
+from .pool_orphans import Orphans
+from .pool_pod import PodState, PoolPod, pool_pod
+from .pool_verdict import egress_verdict, failed_start, pool_verdict
+from .pool_writes import PoolWriter
 from .resource import Optimizer
 from .settings import Settings
+from .soonest import soonest
 
-ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
-AT_ONCE: Final = 16
-"""Requests in flight for one pool."""
+UNREACHABLE = (
+    "Replaced a warm sandbox that a server Pod could not connect to: see the log of the server Pods, and the node of the sandboxes"
+    " (kubectl get pods -o wide)."
+)
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Pool:
-    """What is remembered of one pool; all of it can be lost."""
-
-    expected: Expectations = field(default_factory=Expectations)
-    hold: Hold | None = None
-    template_hash: str = ""
-    claimed: dict[str, float] = field(default_factory=dict)
-    """Uid to the time a server announced the claim."""
-    finished: dict[str, float] = field(default_factory=dict)
-    """Uid to the time a server announced the end."""
-    doubtful: bool = False
-    """The outcome of a write is unknown."""
-    warm_at: float = float("-inf")
-    """When some Pod was last seen warm."""
 
 
 class PoolRunner:
@@ -67,6 +49,7 @@ class PoolRunner:
         cache: Cache,
         settings: Settings,
         clock: Clock,
+        metrics: Metrics,
         random_suffix: Callable[[], str] | None = None,
         tell: Tell = silent,
     ) -> None:
@@ -74,41 +57,49 @@ class PoolRunner:
         self._cache = cache
         self._settings = settings
         self._clock = clock
-        self._suffix = random_suffix or (lambda: "".join(secrets.choice(ALPHABET) for _ in range(8)))
+        self._metrics = metrics
+        self._writer = PoolWriter(client, cache, clock, random_suffix)
+        self._orphans = Orphans(client, cache, clock, metrics)
         self._tell = tell
-        self._pools: dict[Key, _Pool] = {}
+        self._pools: dict[Key, PoolMemory] = {}
 
     def announce(self, owner: Key, event: SandboxEvent) -> None:
         """A server Pod of `owner` says what became of a sandbox; it can only speak of Pods of its own pool."""
         pool = self._pools.get(owner)
-        if pool is None or not any(pod["metadata"].get("uid") == event.uid for pod in self._cache.children(owner, POD.kind)):
-            return
-        pool.claimed.setdefault(event.uid, self._clock())
-        if event.type == "finished":
-            pool.finished.setdefault(event.uid, self._clock())
+        if pool is not None and any(pod["metadata"].get("uid") == event.uid for pod in self._cache.children(owner, POD.kind)):
+            pool.announce(event, self._clock())
 
     def forget(self, key: Key) -> None:
         """The optimizer is gone."""
         self._pools.pop(key, None)
 
+    async def sweep(self, key: Key) -> float | None:
+        """The optimizer is gone; remove what it may have left. Returns in how many seconds to look again."""
+        return await self._orphans.sweep(key, None)
+
     async def reconcile(self, optimizer: Optimizer, key: bytes) -> PoolReport:
         """Bring the pool closer to its target; with spec.paused, only look."""
-        pool = self._pools.setdefault(optimizer.key, _Pool())
+        pool = self._pools.setdefault(optimizer.key, PoolMemory())
         template = self._template(optimizer, key)
-        target = _target(optimizer, template)
+        target = self._target(optimizer, template, pool)
         if pool.template_hash != target.template_hash:
             pool.template_hash, pool.hold = target.template_hash, None
         pods = await self._look(optimizer, pool)
-        decision = self._decide(target, pods, pool)
+        target, decision = self._decide(target, pods, pool)
+        strays: float | None = None
         if not optimizer.spec.paused:
             self._explain(optimizer, decision)
-            await self._carry_out(decision, template, target, pool)
-            decision = self._decide(target, pods, pool)
+            await self._writer.carry_out(decision, template, target, pool)
+            self._note(decision, pool)
+            strays = await self._orphans.sweep(optimizer.key, optimizer.owner.uid)
+            target, decision = self._decide(target, pods, pool)
         now = self._clock()
         pool.warm_at = now if decision.counts.warm else pool.warm_at
         verdict = pool_verdict(target, decision, lately_warm=now - pool.warm_at < SLOW_SECONDS)
         egress = egress_verdict(pods, unchecked=optimizer.spec.sandbox.allow_unenforced_egress, hold=pool.hold)
-        return PoolReport(verdict=verdict, counts=decision.counts, egress=egress, requeue_after=self._requeue(decision, pool))
+        return PoolReport(
+            verdict=verdict, counts=decision.counts, egress=egress, requeue_after=soonest(self._requeue(decision, pool), strays)
+        )
 
     def _template(self, optimizer: Optimizer, key: bytes) -> PoolTemplate:
         return PoolTemplate(
@@ -122,7 +113,20 @@ class PoolRunner:
             pool_key=key,
         )
 
-    async def _look(self, optimizer: Optimizer, pool: _Pool) -> list[PoolPod]:
+    def _target(self, optimizer: Optimizer, template: PoolTemplate, pool: PoolMemory) -> PoolTarget:
+        asked, now = optimizer.spec.sandbox.pool, self._clock()
+        pool.lowered((asked.min, asked.max))
+        pool.bucket = Bucket.full(asked.refill_per_second, now) if pool.bucket is None else pool.bucket.at(now, asked.refill_per_second)
+        return PoolTarget(
+            min=asked.min,
+            max=asked.max,
+            template_hash=template.hash,
+            job_seconds=optimizer.spec.sandbox.timeout_seconds,
+            paused=optimizer.spec.paused,
+            off=why_code_is_off(optimizer.spec),
+        )
+
+    async def _look(self, optimizer: Optimizer, pool: PoolMemory) -> list[PoolPod]:
         """The pool's Pods, from the cache as long as it can be trusted."""
         if pool.doubtful or pool.expected.overdue(self._clock()):
             await self._read(optimizer)
@@ -134,14 +138,16 @@ class PoolRunner:
             staying={pod["metadata"]["uid"] for pod in manifests if not pod["metadata"].get("deletionTimestamp")},
         )
         present = {pod["metadata"]["uid"] for pod in manifests}
-        pool.claimed = {uid: at for uid, at in pool.claimed.items() if uid in present}
-        pool.finished = {uid: at for uid, at in pool.finished.items() if uid in present}
-        return [self._pod(manifest, pool) for manifest in manifests]
+        pool.keep(present, self._clock())
+        pods = [self._pod(manifest, pool) for manifest in manifests]
+        for seconds in pool.learn(pods, self._clock()):
+            self._metrics.sandbox_refill_seconds.observe(seconds)
+        return pods
 
     @staticmethod
-    def _pod(manifest: Manifest, pool: _Pool) -> PoolPod:
+    def _pod(manifest: Manifest, pool: PoolMemory) -> PoolPod:
         uid = manifest["metadata"]["uid"]
-        return pool_pod(manifest, claimed_at=pool.claimed.get(uid), finished_at=pool.finished.get(uid))
+        return pool_pod(manifest, claimed_at=pool.claimed.get(uid), finished_at=pool.finished.get(uid), suspected=uid in pool.suspected)
 
     async def _read(self, optimizer: Optimizer) -> None:
         """Bring the cache's view of this pool up to date."""
@@ -153,12 +159,38 @@ class PoolRunner:
             self._cache.remove(key, uid)
         log.info("Read a sandbox pool from the API server", extra={"key": str(optimizer.key), "ghosts": len(known)})
 
-    def _decide(self, target: PoolTarget, pods: Sequence[PoolPod], pool: _Pool) -> Plan:
+    def _decide(self, target: PoolTarget, pods: Sequence[PoolPod], pool: PoolMemory) -> tuple[PoolTarget, Plan]:
+        """The target under the demand as it is now, and what to do about it."""
+        now = self._clock()
         self._release(pods, pool)
-        return plan(target, pods, creations=pool.expected.creations, deletions=pool.expected.deletions, hold=pool.hold, now=self._clock())
+        assert pool.bucket is not None
+        pool.bucket = pool.bucket.at(now, pool.bucket.per_second)
+        target = replace(target, demand=pool.observed.demand(now), trim=pool.trim)
+        decision = plan(
+            target,
+            pods,
+            creations=pool.expected.creations,
+            deletions=pool.expected.deletions,
+            hold=pool.hold,
+            bucket=pool.bucket,
+            evicted_at=pool.evicted_at,
+            now=now,
+        )
+        return target, decision
+
+    def _note(self, decision: Plan, pool: PoolMemory) -> None:
+        """What the plan that was carried out changes for the next one."""
+        pool.trim = pool.trim and decision.surplus
+        if decision.unreachable:
+            pool.evicted_at = self._clock()
+        if not decision.delayed:
+            pool.settle()
+        overrun = sum(pod.state == PodState.BUSY for pod in decision.delete)
+        for cause, count in (("unreachable", len(decision.unreachable)), ("failed_start", len(decision.failed)), ("overrun", overrun)):
+            self._metrics.sandboxes_removed.labels(cause).inc(count)
 
     @staticmethod
-    def _release(pods: Sequence[PoolPod], pool: _Pool) -> None:
+    def _release(pods: Sequence[PoolPod], pool: PoolMemory) -> None:
         """A Pod that was made after a failed start and got ready proves that the trouble is over."""
         hold = pool.hold
         if hold is not None and hold.reason in FAILED_STARTS:
@@ -169,101 +201,16 @@ class PoolRunner:
     def _explain(self, optimizer: Optimizer, decision: Plan) -> None:
         """Why Pods are removed that nobody asked to remove. Their names are random: with them in it every Event would be new."""
         for pod in decision.failed[:1]:
-            trouble = _failed_start(pod)
+            trouble = failed_start(pod)
             note = f"Removed {len(decision.failed)} that never became ready. {trouble.message}"
             self._tell(optimizer.owner, "SandboxReplaced", note, action="Repair", warning=True)
+        if decision.unreachable:
+            self._tell(optimizer.owner, "SandboxReplaced", UNREACHABLE, action="Repair", warning=True)
         if any(pod.state == PodState.BUSY for pod in decision.delete):
             note = "Removed a sandbox whose job outlived its time limit: its agent is lost."
             self._tell(optimizer.owner, "SandboxReplaced", note, action="Repair", warning=True)
 
-    async def _carry_out(self, decision: Plan, template: PoolTemplate, target: PoolTarget, pool: _Pool) -> None:
-        now = self._clock()
-        for pod in decision.failed:
-            pool.hold = hold_after(pool.hold, reason=_failed_start(pod).reason, message=_failed_start(pod).message, now=now)
-        await _together([self._delete(template.namespace, pod, pool) for pod in decision.delete])
-        missing, batch = (0 if decision.failed else decision.create), 1
-        while missing > 0:
-            size = min(batch, missing, AT_ONCE)
-            results = await _together([self._create(template, target, pool) for _ in range(size)])
-            if not all(results):
-                return
-            # Only a batch without a refusal proves that the refusals are over: its requests are answered in any order.
-            if pool.hold is not None and pool.hold.reason not in FAILED_STARTS:
-                pool.hold = None
-            missing, batch = missing - size, 2 * batch
-
-    async def _create(self, template: PoolTemplate, target: PoolTarget, pool: _Pool) -> bool:
-        name = sandbox_pod_name(template.optimizer, self._suffix())
-        pool.expected.creating(name, self._clock())
-        try:
-            self._cache.put(await self._client.create(POD, sandbox_pod(template, pod_name=name, template_hash=target.template_hash)))
-        except TerminalError as error:
-            pool.expected.not_created(name)
-            if isinstance(error, NamespaceTerminatingError):
-                raise
-            problem = refusal(error, name)
-            pool.hold = hold_after(pool.hold, reason=problem.reason, message=problem.message, now=self._clock())
-            log.warning("Sandbox Pod was refused", extra={"pool": template.optimizer, "reason": problem.reason, "error": str(error)})
-            return False
-        except ConflictError:
-            pool.expected.not_created(name)  # the name is taken: the next pass picks another
-            raise
-        except TransientError:
-            pool.doubtful = True
-            raise
-        return True
-
-    async def _delete(self, namespace: str, pod: PoolPod, pool: _Pool) -> bool:
-        pool.expected.deleting(pod.uid, self._clock())
-        try:
-            if not await self._client.delete(POD, namespace, pod.name, uid=pod.uid):
-                self._cache.remove(Key(POD.kind, namespace, pod.name), pod.uid)
-        except TerminalError:
-            pool.expected.not_deleted(pod.uid)
-            raise
-        except TransientError:
-            pool.doubtful = True
-            raise
-        return True
-
-    def _requeue(self, decision: Plan, pool: _Pool) -> float | None:
-        waits = [decision.requeue_after] if decision.requeue_after is not None else []
-        if pool.expected.creations or pool.expected.deletions:
-            waits.append(pool.expected.timeout + 1.0)
-        return min(waits, default=None)
-
-
-def _target(optimizer: Optimizer, template: PoolTemplate) -> PoolTarget:
-    sandbox = optimizer.spec.sandbox
-    return PoolTarget(
-        min=sandbox.pool.min,
-        max=sandbox.pool.max,
-        template_hash=template.hash,
-        job_seconds=sandbox.timeout_seconds,
-        paused=optimizer.spec.paused,
-        off=why_code_is_off(optimizer.spec),
-    )
-
-
-def _failed_start(pod: PoolPod) -> Problem:
-    if pod.network_open:
-        return Problem(reason=Reason.EGRESS_OPEN, message=NETWORK_OPEN)
-    if not pod.failed_to_start:
-        return Problem(reason=Reason.POOL_FILLING, message=UNREADY)
-    message = f"The sandbox agent ends before it is ready ({pod.ending}): check spec.sandbox.image and spec.sandbox.resources."
-    return Problem(reason=Reason.CRASH_LOOP, message=message)
-
-
-async def _together(work: Sequence[Coroutine[Any, Any, bool]]) -> list[bool]:
-    """Do all of it, a few at a time; the first error is raised when everything has come to its end."""
-    slots = asyncio.Semaphore(AT_ONCE)
-
-    async def one(part: Coroutine[Any, Any, bool]) -> bool:
-        async with slots:
-            return await part
-
-    results = await asyncio.gather(*(one(part) for part in work), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result is True for result in results]
+    def _requeue(self, decision: Plan, pool: PoolMemory) -> float | None:
+        unseen = pool.expected.timeout + 1.0 if pool.expected.creations or pool.expected.deletions else None
+        over = pool.observed.over()
+        return soonest(decision.requeue_after, unseen, None if over is None else max(1.0, over - self._clock()))

@@ -11,7 +11,7 @@ from mcp_optimizer_api.status import Reason
 
 from .pool import Plan, PoolTarget
 from .pool_hold import Hold
-from .pool_pod import PodState, PoolPod
+from .pool_pod import PodState, PoolPod, Problem
 
 UNREADY = (
     "Sandbox Pods do not become ready. An agent that can still reach the API server waits for its NetworkPolicy to be enforced: "
@@ -65,3 +65,13 @@ def pool_verdict(target: PoolTarget, plan: Plan, *, lately_warm: bool = False) -
         return PoolVerdict(ready=False, reason=Reason.PAUSED, message=message)
     message = UNREADY if plan.slow else "The first sandbox Pods are on their way."
     return PoolVerdict(ready=False, reason=Reason.POOL_FILLING, message=message)
+
+
+def failed_start(pod: PoolPod) -> Problem:
+    """Why a Pod never became ready."""
+    if pod.network_open:
+        return Problem(reason=Reason.EGRESS_OPEN, message=NETWORK_OPEN)
+    if not pod.failed_to_start:
+        return Problem(reason=Reason.POOL_FILLING, message=UNREADY)
+    message = f"The sandbox agent ends before it is ready ({pod.ending}): check spec.sandbox.image and spec.sandbox.resources."
+    return Problem(reason=Reason.CRASH_LOOP, message=message)

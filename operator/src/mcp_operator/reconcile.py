@@ -20,7 +20,7 @@ async def reconcile(context: Context, key: Key, *, attempt: int) -> float | None
     obj = context.cache.get(key)
     if obj is None or obj["metadata"].get("deletionTimestamp"):
         forget(context, key)  # garbage collection deletes the children, with or without us
-        return None
+        return await context.pools.sweep(key) if obj is None and key.kind == MCP_OPTIMIZER.kind else None
     try:
         if key.kind == MCP_OPTIMIZER.kind:
             return await reconcile_optimizer(context, obj, attempt=attempt)

@@ -8,11 +8,11 @@ import logging
 import random
 from collections.abc import Callable
 
-from .cache import Cache
+from .cache import Cache, owners
 from .client import Client
 from .dispatch import Dispatcher
 from .errors import OperatorError
-from .kinds import RESOURCES, WATCHED, Key, Kind, key_of
+from .kinds import POD, RESOURCES, WATCHED, Key, Kind, key_of
 
 START_SPREAD = 0.005
 MAX_START_SPREAD = 60.0
@@ -60,12 +60,14 @@ class Sync:
             for kind in WATCHED:
                 await self._compare(kind)
             if resync:
-                for key in self.resources():
+                for key in self.keys():
                     enqueue(key, rng.uniform(0.0, period / 2))
 
-    def resources(self) -> list[Key]:
-        """Keys of all custom resources."""
-        return [key_of(obj) for kind in RESOURCES for obj in self._cache.select(kind.kind)]
+    def keys(self) -> list[Key]:
+        """Keys of all custom resources, and of those that are gone and have Pods all the same."""
+        present = [key_of(obj) for kind in RESOURCES for obj in self._cache.select(kind.kind)]
+        owning = {owner for pod in self._cache.select(POD.kind) for owner in owners(pod)}
+        return [*present, *sorted(owning.difference(present))]
 
     async def _compare(self, kind: Kind) -> None:
         before = {key_of(obj): obj["metadata"]["uid"] for obj in self._cache.select(kind.kind)}

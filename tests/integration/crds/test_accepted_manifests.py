@@ -35,6 +35,18 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "warm Pods that cost little": {"sandbox": {"resources": {"cpu": "50m", "requests": {"cpu": "10m", "memory": "32Mi"}}}},
     "recorded jobs": {"recording": {"enabled": True, "retentionSeconds": 86400, "maxBytes": 134217728}},
     "no files of jobs": {"sandbox": {"artifacts": {"maxCount": 0}}},
+    "sandboxes on nodes of their own": {
+        "sandbox": {
+            "priorityClassName": "sandboxes",
+            "nodeSelector": {"example.com/pool": "untrusted"},
+            "tolerations": [
+                {"key": "untrusted", "value": "true", "effect": "NoSchedule"},
+                {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30},
+                {"operator": "Exists"},
+            ],
+        }
+    },
+    "the fastest refill": {"sandbox": {"pool": {"refillPerSecond": 200}}},
     "where OAuth clients sign in": {
         "auth": {
             "oauth": {

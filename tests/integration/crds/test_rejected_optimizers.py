@@ -184,6 +184,51 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "a pool above the default maximum": ({"sandbox": {"pool": {"min": 21}}}, "spec.sandbox.pool.min", "lower pool.min"),
     "a pool without a warm Pod": ({"sandbox": {"pool": {"min": 0}}}, "spec.sandbox.pool.min", "write max: 0 to switch execute_code off"),
     "a switch in words": ({"sandbox": {"allowUnenforcedEgress": "yes"}}, "spec.sandbox.allowUnenforcedEgress", "boolean"),
+    "a pool that is never refilled": (
+        {"sandbox": {"pool": {"refillPerSecond": 0}}},
+        "spec.sandbox.pool.refillPerSecond",
+        "greater than or equal to 1",
+    ),
+    "a refill without bound": (
+        {"sandbox": {"pool": {"refillPerSecond": 201}}},
+        "spec.sandbox.pool.refillPerSecond",
+        "less than or equal to 200",
+    ),
+    "a priority class in capitals": (
+        {"sandbox": {"priorityClassName": "Low"}},
+        "spec.sandbox.priorityClassName",
+        "lower-case letters",
+    ),
+    "a node label without a key": (
+        {"sandbox": {"nodeSelector": {"a b": "c"}}},
+        "spec.sandbox.nodeSelector",
+        "write for example pool",
+    ),
+    "too many node labels": (
+        {"sandbox": {"nodeSelector": {f"l{n}": "" for n in range(17)}}},
+        "spec.sandbox.nodeSelector",
+        "must have at most 16",
+    ),
+    "too many tolerations": (
+        {"sandbox": {"tolerations": [{"operator": "Exists"}] * 17}},
+        "spec.sandbox.tolerations",
+        "must have at most 16",
+    ),
+    "a toleration of any value with a value": (
+        {"sandbox": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+        "spec.sandbox.tolerations[0].value",
+        "write operator: Equal",
+    ),
+    "a toleration of nothing": (
+        {"sandbox": {"tolerations": [{"value": "b"}]}},
+        "spec.sandbox.tolerations[0].key",
+        "write operator: Exists",
+    ),
+    "a toleration for a while that evicts nobody": (
+        {"sandbox": {"tolerations": [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]}},
+        "spec.sandbox.tolerations[0].tolerationSeconds",
+        "write effect: NoExecute",
+    ),
     "a giant pool": ({"sandbox": {"pool": {"max": 1001}}}, "spec.sandbox.pool.max", "less than or equal to 1000"),
     "a share larger than the whole": (
         {"limits": {"maxInFlight": 5, "maxInFlightPerClient": 6}},

@@ -41,7 +41,9 @@ class Rig:
         settings = Settings(namespace=self.namespace, pod_name="p", server_image="server:1", sandbox_image="sandbox:1")
         self.offset = 0.0
         self.frozen: float | None = None
-        self.runner = PoolRunner(self.client, self.cache, settings, lambda: self.frozen or time.time() + self.offset)
+        self.runner = PoolRunner(
+            self.client, self.cache, settings, lambda: self.frozen or time.time() + self.offset, Metrics(version="test")
+        )
 
     def optimizer(self, low: int, high: int, **sandbox: Any) -> Optimizer:
         spec = {"sandbox": {"pool": {"min": low, "max": high}, **sandbox}}

@@ -31,7 +31,15 @@ async def test_loading_fills_the_cache_and_enqueues_nothing() -> None:
     bench.api.add(pod(labels=LABELS))
     await bench.sync.load()
     assert (len(bench.cache), bench.queued) == (2, [])
-    assert bench.sync.resources() == [Key("MCPServer", "ns", "s")]
+    assert bench.sync.keys() == [Key("MCPServer", "ns", "s")]
+
+
+async def test_a_resource_that_is_gone_is_looked_at_for_the_pods_it_left() -> None:
+    bench = Bench()
+    bench.api.add(server())
+    bench.api.add(pod("left", labels={**LABELS, "mcp.optimizer.dev/server": "gone"}))
+    await bench.sync.load()
+    assert bench.sync.keys() == [Key("MCPServer", "ns", "s"), Key("MCPServer", "ns", "gone")]
 
 
 async def test_what_was_deleted_added_and_changed_behind_our_back_is_found() -> None:

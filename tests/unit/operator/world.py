@@ -49,6 +49,9 @@ class QuietPools:
             verdict=PoolVerdict(ready=True, reason=Reason.POOL_AT_TARGET, message="warm"), counts=SandboxCounts(target=2, warm=2)
         )
 
+    async def sweep(self, key: Key) -> float | None:
+        return None
+
     def forget(self, key: Key) -> None:
         return
 

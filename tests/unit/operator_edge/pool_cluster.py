@@ -7,8 +7,10 @@ from typing import Any
 from mcp_operator.cache import Cache
 from mcp_operator.clock import rfc3339
 from mcp_operator.context import PoolReport
+from mcp_operator.desired.child import Owner
 from mcp_operator.errors import TerminalError, TransientError
 from mcp_operator.kinds import MCP_OPTIMIZER, Kind, Manifest, key_of
+from mcp_operator.metrics import Metrics
 from mcp_operator.pool_runner import PoolRunner
 from mcp_operator.resource import Optimizer, optimizer
 from mcp_operator.settings import Settings
@@ -40,11 +42,24 @@ class Cluster:
     deleted: list[str] = field(default_factory=list)
     lose_answers: bool = False
     down: bool = False
+    owner: Manifest | None = None
+    """The MCPOptimizer, as the API server has it."""
 
     def __post_init__(self) -> None:
         self.cache = Cache()
+        self.metrics = Metrics(version="test")
+        self.claimed: set[str] = set()
+        self.told: list[str] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """An operator that remembers nothing."""
+
+        def tell(owner: Owner, reason: str, note: str, *, action: str, warning: bool = False) -> None:
+            self.told.append(reason)
+
         # What the create answers would put into the cache is withheld where a test wants a stale one.
-        self.runner = PoolRunner(self, self.cache, SETTINGS, lambda: self.now)  # type: ignore[arg-type]
+        self.runner = PoolRunner(self, self.cache, SETTINGS, lambda: self.now, self.metrics, tell=tell)  # type: ignore[arg-type]
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         if self.down:
@@ -72,6 +87,9 @@ class Cluster:
             return False
         del self.pods[name]
         return True
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        return self.owner
 
     async def list(self, kind: Kind, namespace: str | None) -> Any:
         if self.down:

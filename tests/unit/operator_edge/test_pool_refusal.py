@@ -16,6 +16,7 @@ POST = "create /api/v1/namespaces/apps/pods: "
             '403 pods "t-sandbox-x" is forbidden: exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3',
             Reason.QUOTA_EXCEEDED,
         ),
+        ('403 pods "t-sandbox-x" is forbidden: no PriorityClass with name low was found', Reason.INVALID_SPEC),
         ('403 pods "t-sandbox-x" is forbidden: failed quota: q: must specify limits.cpu', Reason.QUOTA_EXCEEDED),
         (
             '403 pods "t-sandbox-x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 512Mi',
@@ -39,3 +40,13 @@ def test_a_refusal_has_a_reason_a_cause_and_an_advice(text: str, reason: Reason)
 def test_two_refused_pods_give_the_same_message() -> None:
     first, second = (refusal(TerminalError(f'{POST}403 pods "{name}" is forbidden: exceeded quota: q'), name) for name in ("a-1", "b-2"))
     assert first == second
+
+
+def test_a_full_quota_is_named_with_what_is_used_and_what_there_is() -> None:
+    lists = "requested: limits.cpu=500m,pods=1, used: limits.cpu=1500m,pods=3, limited: limits.cpu=1500m,pods=3"
+    problem = refusal(TerminalError(f'{POST}403 pods "t-sandbox-x" is forbidden: exceeded quota: few, {lists}'), "t-sandbox-x")
+    assert problem.message == (
+        "The API server refuses sandbox Pods: ResourceQuota few has no room"
+        " (limits.cpu: 1500m of 1500m used, 500m more needed, pods: 3 of 3 used, 1 more needed)."
+        " Raise the ResourceQuota of the namespace, or lower spec.sandbox.pool or spec.sandbox.resources."
+    )

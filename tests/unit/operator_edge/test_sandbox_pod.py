@@ -139,3 +139,19 @@ def test_pods_of_one_node_do_not_share_a_process_limit() -> None:
 def test_names_stay_within_63_characters() -> None:
     assert sandbox_pod_name("team", "abcdefgh") == "team-sandbox-abcdefgh"
     assert len(sandbox_pod_name("x" * 63, "abcdefgh")) == 63
+
+
+def test_the_pod_goes_where_the_spec_places_it_and_a_new_place_is_a_new_template() -> None:
+    placed = Sandbox.model_validate(
+        {
+            "priorityClassName": "sandbox",
+            "nodeSelector": {"example.com/pool": "untrusted"},
+            "tolerations": [{"key": "untrusted", "operator": "Exists", "effect": "NoSchedule"}],
+        }
+    )
+    spec = pod(sandbox=placed)["spec"]
+    assert spec["priorityClassName"] == "sandbox"
+    assert spec["nodeSelector"] == {"example.com/pool": "untrusted"}
+    assert spec["tolerations"] == [{"key": "untrusted", "operator": "Exists", "effect": "NoSchedule"}]
+    assert not {"priorityClassName", "nodeSelector", "tolerations"} & pod()["spec"].keys()
+    assert template(sandbox=placed).hash != template().hash

@@ -1,6 +1,7 @@
 """When a job is refused before it starts: the code and the sentence say why, and no Pod is spent."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tests.agent_process import AgentProcess
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
 from mcp_optimizer.sandbox import PodLane, pool
+from mcp_optimizer.sandbox.unreachable import Failures
 
 from .conftest import OWNER, FakeWatch, config, eventually, manifest
 
@@ -103,3 +105,25 @@ async def test_a_start_that_its_agents_refuse_spoils_no_pod(lane: PodLane, spawn
     with pytest.raises(CallFailure, match="timeoutSeconds"):
         await lane.run(JobRequest(code="1", timeout_s=0.001), no_tool)
     assert (await run(lane, "1")).ok
+
+
+async def test_a_pod_that_stays_out_of_reach_is_announced_from_the_third_failure_on(
+    lane: PodLane, watch: FakeWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "PENALTY_SECONDS", 0.05)
+    events = lane.events()
+    lane.configure(config(queue_seconds=2), "ns", OWNER)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: every connection is refused
+        watch.tell("listed", manifest("cut-off", nobody.getsockname()[1]))
+        job = run(lane, "1")
+        event = await asyncio.wait_for(anext(events), 20)
+        with pytest.raises(CallFailure):
+            await job
+    assert (event.type, event.pod, event.uid) == ("unreachable", "cut-off", "uid-cut-off")
+
+
+def test_failures_are_counted_for_each_pod_and_a_lost_announcement_is_repeated() -> None:
+    failures = Failures()
+    assert [failures.note("a"), failures.note("b"), failures.note("a")] == [False, False, False]
+    assert [failures.note("a"), failures.note("a"), failures.note("b")] == [True, True, False]

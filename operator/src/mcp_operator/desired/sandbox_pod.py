@@ -138,6 +138,12 @@ def _pod_spec(template: PoolTemplate, pod_name: str) -> Manifest:
     }
     if sandbox.runtime_class_name is not None:
         spec["runtimeClassName"] = sandbox.runtime_class_name
+    if sandbox.priority_class_name is not None:
+        spec["priorityClassName"] = sandbox.priority_class_name
+    if sandbox.node_selector:
+        spec["nodeSelector"] = sandbox.node_selector
+    if sandbox.tolerations:
+        spec["tolerations"] = [taint.model_dump(by_alias=True, exclude_none=True) for taint in sandbox.tolerations]
     if template.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in template.pull_secrets]
     return spec

@@ -25,6 +25,7 @@ from .job_slots import JobSlots
 from .key import KeyMissing, PoolKey
 from .pods import SandboxPod
 from .pool import WarmPool
+from .unreachable import Failures
 from .wire import Unsendable, Wire
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class PodLane:
         self._pool = WarmPool(self._is_ours)
         self._places = JobSlots()
         self._announcements = Announcements()
+        self._unreachable = Failures()
         self._ration = Ration(RATION_BYTES)
         self._totals = _Totals()
         self._busy = 0
@@ -187,6 +189,8 @@ class PodLane:
         log.warning("a sandbox Pod could not be claimed", extra={"sandbox": pod.name, "why": answer.message})
         # Never for ever: what it refused may have been this one job.
         self._pool.penalise(pod)
+        if answer.why == "unreachable" and self._unreachable.note(pod.uid):
+            self._announcements.tell(SandboxEvent(type="unreachable", pod=pod.name, uid=pod.uid))
 
     def _refusal(self, message: str) -> CallFailure:
         self._totals.refused += 1
