@@ -4,13 +4,13 @@ import pytest
 
 from tests.integration.control_plane import ControlPlane
 from tests.integration.crds.cases import Spec, manifest, refusal
+from tests.integration.crds.rejected_sandboxes import SANDBOXES
 
 pytestmark = pytest.mark.integration
 
 # case -> (spec, the field that the message must name, what it must say about the fix)
 REJECTED: dict[str, tuple[Spec, str, str]] = {
     "an unknown field": ({"replica": 3}, "spec.replica", "unknown field"),
-    "an unknown field deep down": ({"sandbox": {"pool": {"size": 3}}}, "spec.sandbox.pool.size", "unknown field"),
     "the autoscaler's bounds swapped": (
         {"autoscaling": {"minReplicas": 50, "maxReplicas": 5}},
         "spec.autoscaling.minReplicas",
@@ -180,56 +180,6 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "spec.search.embedding.secretRef.name",
         "lower-case letters",
     ),
-    "a pool with its bounds swapped": ({"sandbox": {"pool": {"min": 5, "max": 4}}}, "spec.sandbox.pool.min", "raise pool.max"),
-    "a pool above the default maximum": ({"sandbox": {"pool": {"min": 21}}}, "spec.sandbox.pool.min", "lower pool.min"),
-    "a pool without a warm Pod": ({"sandbox": {"pool": {"min": 0}}}, "spec.sandbox.pool.min", "write max: 0 to switch execute_code off"),
-    "a switch in words": ({"sandbox": {"allowUnenforcedEgress": "yes"}}, "spec.sandbox.allowUnenforcedEgress", "boolean"),
-    "a pool that is never refilled": (
-        {"sandbox": {"pool": {"refillPerSecond": 0}}},
-        "spec.sandbox.pool.refillPerSecond",
-        "greater than or equal to 1",
-    ),
-    "a refill without bound": (
-        {"sandbox": {"pool": {"refillPerSecond": 201}}},
-        "spec.sandbox.pool.refillPerSecond",
-        "less than or equal to 200",
-    ),
-    "a priority class in capitals": (
-        {"sandbox": {"priorityClassName": "Low"}},
-        "spec.sandbox.priorityClassName",
-        "lower-case letters",
-    ),
-    "a node label without a key": (
-        {"sandbox": {"nodeSelector": {"a b": "c"}}},
-        "spec.sandbox.nodeSelector",
-        "write for example pool",
-    ),
-    "too many node labels": (
-        {"sandbox": {"nodeSelector": {f"l{n}": "" for n in range(17)}}},
-        "spec.sandbox.nodeSelector",
-        "must have at most 16",
-    ),
-    "too many tolerations": (
-        {"sandbox": {"tolerations": [{"operator": "Exists"}] * 17}},
-        "spec.sandbox.tolerations",
-        "must have at most 16",
-    ),
-    "a toleration of any value with a value": (
-        {"sandbox": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
-        "spec.sandbox.tolerations[0].value",
-        "write operator: Equal",
-    ),
-    "a toleration of nothing": (
-        {"sandbox": {"tolerations": [{"value": "b"}]}},
-        "spec.sandbox.tolerations[0].key",
-        "write operator: Exists",
-    ),
-    "a toleration for a while that evicts nobody": (
-        {"sandbox": {"tolerations": [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]}},
-        "spec.sandbox.tolerations[0].tolerationSeconds",
-        "write effect: NoExecute",
-    ),
-    "a giant pool": ({"sandbox": {"pool": {"max": 1001}}}, "spec.sandbox.pool.max", "less than or equal to 1000"),
     "a share larger than the whole": (
         {"limits": {"maxInFlight": 5, "maxInFlightPerClient": 6}},
         "spec.limits.maxInFlightPerClient",
@@ -243,29 +193,6 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "a negative queue": ({"limits": {"queue": {"max": -1}}}, "spec.limits.queue.max", "greater than or equal to 0"),
     "a queue without end": ({"limits": {"queue": {"seconds": 61}}}, "spec.limits.queue.seconds", "less than or equal to 60"),
     "an unknown limit": ({"limits": {"rps": 5}}, "spec.limits.rps", "unknown field"),
-    "a job without time": ({"sandbox": {"timeoutSeconds": 0}}, "spec.sandbox.timeoutSeconds", "greater than or equal to 1"),
-    "a job that never ends": ({"sandbox": {"timeoutSeconds": 3601}}, "spec.sandbox.timeoutSeconds", "less than or equal to 3600"),
-    "a job without memory": (
-        {"sandbox": {"resources": {"memory": "1Mi"}, "diskLimit": "1k"}},
-        "spec.sandbox.resources.memory",
-        "write 64Mi or more",
-    ),
-    "a job without CPU": ({"sandbox": {"resources": {"cpu": "1m"}}}, "spec.sandbox.resources.cpu", "write 50m or more"),
-    "a sandbox that requests more CPU than it may use": (
-        {"sandbox": {"resources": {"cpu": "100m", "requests": {"cpu": "200m"}}}},
-        "spec.sandbox.resources.requests.cpu",
-        "lower the request or raise cpu",
-    ),
-    "a sandbox that requests more memory than it may use": (
-        {"sandbox": {"resources": {"requests": {"memory": "1Gi"}}}},
-        "spec.sandbox.resources.requests.memory",
-        "lower the request or raise memory",
-    ),
-    "scratch space larger than memory": ({"sandbox": {"diskLimit": "1Gi"}}, "spec.sandbox.diskLimit", "raise sandbox.resources.memory"),
-    "a disk limit in words": ({"sandbox": {"diskLimit": "much"}}, "spec.sandbox.diskLimit", "128Mi or 1Gi (memory)"),
-    "a sandbox image with a scheme": ({"sandbox": {"image": "https://r.example/x"}}, "spec.sandbox.image", "without https://"),
-    "a runtime class in capitals": ({"sandbox": {"runtimeClassName": "GVisor"}}, "spec.sandbox.runtimeClassName", "lower-case letters"),
-    "too many processes": ({"sandbox": {"maxProcesses": 1001}}, "spec.sandbox.maxProcesses", "less than or equal to 1000"),
     "a bad quantity": ({"resources": {"requests": {"cpu": "abc"}}}, "spec.resources.requests.cpu", "500m or 2 (CPU)"),
     "a negative quantity": ({"resources": {"limits": {"memory": -1}}}, "spec.resources.limits.memory", "128Mi or 1Gi (memory)"),
     "a fraction that is not quoted": (
@@ -318,6 +245,7 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
     "eleven pull secrets": ({"imagePullSecrets": [{"name": "a"}] * 11}, "spec.imagePullSecrets", "must have at most 10 items"),
     "a switch as text": ({"paused": "yes"}, "spec.paused", "must be of type boolean"),
 }
+REJECTED |= SANDBOXES
 NAMES = {
     "a name that begins with a digit": "1st",
     "a name with a dot": "a.b",

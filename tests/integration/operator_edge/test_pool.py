@@ -1,110 +1,33 @@
 """The sandbox pool against a real API server: Pod Security, quotas, garbage collection and the audit log are real, the kubelet is played."""
 
-import asyncio
+import json
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import pytest
-from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import Configuration
-from kubernetes.client import CoreV1Api
 
-from mcp_operator.cache import Cache
-from mcp_operator.client import Client
-from mcp_operator.clock import rfc3339
-from mcp_operator.context import PoolReport
-from mcp_operator.kinds import POD, Manifest, key_of
-from mcp_operator.metrics import Metrics
-from mcp_operator.pool_runner import PoolRunner
-from mcp_operator.resource import Optimizer, optimizer
-from mcp_operator.settings import Settings
+from mcp_operator.resource import optimizer
 from mcp_optimizer_api.stats import SandboxEvent
 from mcp_optimizer_api.status import Reason
-from tests.integration.control_plane import ControlPlane
+
+from .pool_rig import Rig, is_ready
 
 pytestmark = pytest.mark.integration
-USER_AGENT = "mcp-operator/edge-test"
-
-
-@dataclass
-class Rig:
-    """A pool runner with a cache that is as fresh as the test wants it."""
-
-    plane: ControlPlane
-    namespace: str
-    client: Client
-    cache: Cache = field(default_factory=Cache)
-
-    def __post_init__(self) -> None:
-        settings = Settings(namespace=self.namespace, pod_name="p", server_image="server:1", sandbox_image="sandbox:1")
-        self.offset = 0.0
-        self.frozen: float | None = None
-        self.runner = PoolRunner(
-            self.client, self.cache, settings, lambda: self.frozen or time.time() + self.offset, Metrics(version="test")
-        )
-
-    def optimizer(self, low: int, high: int, **sandbox: Any) -> Optimizer:
-        spec = {"sandbox": {"pool": {"min": low, "max": high}, **sandbox}}
-        manifest = {"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "metadata": {"name": "team"}, "spec": spec}
-        return optimizer(self.plane.create(self.namespace, manifest))
-
-    async def look(self, opt: Optimizer) -> PoolReport:
-        return await self.runner.reconcile(opt, bytes(32))
-
-    async def pods(self) -> list[Manifest]:
-        return [pod async for pod in self.client.list(POD, self.namespace)]
-
-    async def sync(self) -> None:
-        pods = await self.pods()
-        names = {pod["metadata"]["name"] for pod in pods}
-        for gone in [pod for pod in self.cache.select("Pod", self.namespace) if pod["metadata"]["name"] not in names]:
-            self.cache.remove(key_of(gone))
-        for pod in pods:
-            self.cache.put(pod)
-
-    async def becomes(self, pod: Manifest, phase: str, *, ready: bool = False) -> None:
-        name, key = pod["metadata"]["name"], "running" if phase == "Running" else "terminated"
-        now = time.time()
-        started = rfc3339(now - 5)
-        state = {"startedAt": started} if key == "running" else {"startedAt": started, "exitCode": 0}
-        status = {
-            "phase": phase,
-            "conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": rfc3339(now)}],
-            "containerStatuses": [
-                {"name": "sandbox", "image": "i", "imageID": "", "ready": ready, "restartCount": 0, "state": {key: state}}
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs/examples/sandbox-namespace.yaml"
+RESTRICTED = json.dumps(
+    {
+        "spec": {
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {
+                    "name": "c",
+                    "image": "nobody",
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
             ],
         }
-        core = CoreV1Api(self.plane.api)
-        await asyncio.to_thread(core.patch_namespaced_pod_status, name, self.namespace, {"status": status})
-
-    async def all_ready(self) -> None:
-        for pod in await self.pods():
-            if (pod.get("status") or {}).get("phase") == "Pending":
-                await self.becomes(pod, "Running", ready=True)
-
-    async def settled(self, opt: Optimizer, *, passes: int = 6) -> PoolReport:
-        for _ in range(passes):
-            await self.sync()
-            await self.look(opt)
-            await self.all_ready()
-        await self.sync()
-        return await self.look(opt)
-
-    def ours(self, since: int) -> list[str]:
-        return [event["verb"] for event in self.plane.writes(since=since, user_agent=USER_AGENT, namespace=self.namespace)]
-
-
-@pytest.fixture
-async def rig(control_plane: ControlPlane, namespace: str) -> AsyncIterator[Rig]:
-    configuration = Configuration()
-    await kube_config.load_kube_config(config_file=str(control_plane.kubeconfig), client_configuration=configuration)
-    client = Client(configuration, Metrics(version="test"), version="edge-test")
-    # Pods are refused until the namespace's ServiceAccount is there.
-    control_plane.eventually(lambda: control_plane.kubectl("get", "sa", "default", "-n", namespace, check=False).returncode == 0)
-    yield Rig(control_plane, namespace, client)
-    await client.close()
+    }
+)
 
 
 async def test_a_pool_reaches_its_minimum_in_a_restricted_namespace_and_then_writes_nothing(rig: Rig) -> None:
@@ -126,7 +49,7 @@ async def test_a_stale_cache_never_makes_the_pool_larger_than_its_maximum(rig: R
     await rig.settled(opt)
     position, peak, jobs = rig.plane.audit_position(), 0, 0
     for number in range(40):
-        warm = [pod for pod in await rig.pods() if _ready(pod)]
+        warm = [pod for pod in await rig.pods() if is_ready(pod)]
         for pod in warm[:2]:
             jobs += 1
             event = {"pod": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
@@ -143,9 +66,10 @@ async def test_a_stale_cache_never_makes_the_pool_larger_than_its_maximum(rig: R
     report = await rig.settled(opt)
     assert jobs >= 20
     assert peak <= 6
-    assert (report.counts.warm, len(await rig.pods())) == (3, 3)
+    # So many jobs make the pool grow, to its maximum and not beyond.
+    assert (report.counts.target, report.counts.warm, len(await rig.pods())) == (6, 6, 6)
     writes = rig.ours(position)
-    assert (writes.count("create"), writes.count("delete")) == (jobs, jobs)
+    assert (writes.count("create"), writes.count("delete")) == (jobs + 3, jobs)
 
 
 async def test_a_finished_pod_is_replaced_with_two_writes(rig: Rig) -> None:
@@ -182,6 +106,77 @@ async def test_a_quota_holds_the_pool_with_a_reason_and_lifting_it_lets_the_pool
     assert (report.counts.warm, report.verdict.reason) == (5, Reason.POOL_AT_TARGET)
 
 
+async def test_a_quota_that_somebody_else_uses_up_leaves_the_warm_pods_serving_until_it_is_freed(rig: Rig) -> None:
+    quota = '{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"shared"},"spec":{"hard":{"pods":"3"}}}'
+    rig.plane.kubectl("apply", "-n", rig.namespace, "-f", "-", stdin=quota)
+    rig.plane.eventually(lambda: used(rig, "shared") == "0")
+    rig.plane.kubectl("run", "neighbour", "-n", rig.namespace, "--image=nobody", f"--overrides={RESTRICTED}")
+    opt = rig.optimizer(3, 6)
+    report = await rig.look(opt)
+    assert (report.verdict.reason, len(await rig.pods())) == (Reason.QUOTA_EXCEEDED, 2)
+    assert "ResourceQuota shared has no room (pods: 3 of 3 used, 1 more needed)" in report.verdict.message
+    await rig.all_ready()
+    warm = {pod["metadata"]["uid"] for pod in await rig.pods()}
+    for _ in range(3):
+        rig.offset += 30
+        await rig.sync()
+        report = await rig.look(opt)
+    assert (report.counts.warm, report.verdict.ready, report.verdict.reason) == (2, True, Reason.QUOTA_EXCEEDED)
+    rig.plane.kubectl("delete", "pod", "neighbour", "-n", rig.namespace, "--grace-period=0", "--force")
+    rig.plane.eventually(lambda: used(rig, "shared") == "2")
+    rig.offset += 30
+    report = await rig.settled(opt)
+    assert (report.counts.warm, report.verdict.reason) == (3, Reason.POOL_AT_TARGET)
+    assert warm < {pod["metadata"]["uid"] for pod in await rig.pods()}
+
+
+async def test_a_missing_priority_class_is_named(rig: Rig) -> None:
+    report = await rig.look(rig.optimizer(2, 4, priorityClassName="no-such-priority"))
+    assert (report.verdict.reason, report.verdict.ready) == (Reason.INVALID_SPEC, False)
+    assert "no-such-priority" in report.verdict.message and "spec.sandbox.priorityClassName" in report.verdict.message
+
+
+async def test_the_example_of_a_namespace_for_sandboxes_holds_what_it_promises(rig: Rig) -> None:
+    rig.plane.kubectl("apply", "-n", rig.namespace, "-f", str(EXAMPLE))
+    rig.plane.eventually(lambda: used(rig, "sandboxes") == "0")
+    rig.plane.kubectl("run", "other", "-n", rig.namespace, "--image=nobody", f"--overrides={RESTRICTED}")
+    opt = optimizer(rig.plane.get(rig.namespace, "MCPOptimizer", "walled"))
+    await rig.look(opt)
+    pods = [pod for pod in await rig.pods() if pod["metadata"]["name"] != "other"]
+    assert [(pod["spec"]["priority"], pod["spec"]["priorityClassName"]) for pod in pods] == [(-10, "mcp-sandbox")] * 2
+    rig.plane.eventually(lambda: used(rig, "sandboxes") == "2")
+    rig.plane.kubectl(
+        "patch", "mcpoptimizer", "walled", "-n", rig.namespace, "--type", "merge", "-p", '{"spec":{"sandbox":{"pool":{"min":20}}}}'
+    )
+    full = optimizer(rig.plane.get(rig.namespace, "MCPOptimizer", "walled"))
+    rig.offset += 10
+    report = await rig.settled(full)
+    assert (report.counts.warm, report.verdict.reason) == (20, Reason.POOL_AT_TARGET)
+
+
+async def test_pods_that_were_orphaned_on_purpose_are_removed_after_a_minute(rig: Rig) -> None:
+    opt = rig.optimizer(2, 4)
+    await rig.settled(opt)
+    rig.plane.kubectl("delete", "mcpoptimizer", "team", "-n", rig.namespace, "--cascade=orphan")
+    await rig.sync()
+    rig.runner.forget(opt.key)
+    assert await rig.runner.sweep(opt.key) is not None
+    assert len(await rig.pods()) == 2
+    rig.offset += 60
+    await rig.runner.sweep(opt.key)
+    rig.plane.eventually(lambda: not rig.plane.kubectl("get", "pods", "-n", rig.namespace, "-o", "name").stdout)
+
+
+async def test_a_restarted_operator_sees_pods_that_are_on_their_way_and_makes_none_twice(rig: Rig) -> None:
+    opt = rig.optimizer(3, 6)
+    await rig.look(opt)
+    made = len(await rig.pods())
+    second = Rig(rig.plane, rig.namespace, rig.client)
+    await second.sync()
+    await second.look(opt)
+    assert (made, len(await rig.pods())) == (3, 3)
+
+
 async def test_a_missing_runtime_class_is_named_and_no_pod_runs_without_it(rig: Rig) -> None:
     report = await rig.look(rig.optimizer(2, 4, runtimeClassName="no-such-class"))
     assert (report.verdict.reason, report.verdict.ready) == (Reason.RUNTIME_CLASS_NOT_FOUND, False)
@@ -202,7 +197,7 @@ async def test_a_changed_template_replaces_warm_pods_while_others_serve(rig: Rig
     for _ in range(12):
         await rig.sync()
         await rig.look(changed)
-        lowest = min(lowest, sum(_ready(pod) for pod in await rig.pods()))
+        lowest = min(lowest, sum(is_ready(pod) for pod in await rig.pods()))
         await rig.all_ready()
     assert lowest == 3
     now = await rig.pods()
@@ -216,6 +211,7 @@ async def test_the_pods_go_with_their_optimizer(rig: Rig) -> None:
     rig.plane.eventually(lambda: not rig.plane.kubectl("get", "pods", "-n", rig.namespace, "-o", "name").stdout)
 
 
-def _ready(pod: Manifest) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+def used(rig: Rig, quota: str) -> str:
+    """Pods that count against a ResourceQuota."""
+    path = "jsonpath={.status.used.pods}"
+    return rig.plane.kubectl("get", "resourcequota", quota, "-n", rig.namespace, "-o", path).stdout

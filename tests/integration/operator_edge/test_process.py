@@ -30,6 +30,14 @@ def sandboxes(cluster: Cluster) -> list[dict[str, Any]]:
 
 def grown(cluster: Cluster, count: int) -> None:
     until(f"{count} sandbox Pods", lambda: len(sandboxes(cluster)) == count)
+    become_ready(cluster)
+
+
+def names(cluster: Cluster) -> set[str]:
+    return {item["metadata"]["name"] for item in sandboxes(cluster)}
+
+
+def become_ready(cluster: Cluster) -> None:
     for item in sandboxes(cluster):
         if item["status"]["phase"] == "Pending":
             cluster.patch("pod", item["metadata"]["name"], {"status": pod_status(item)}, subresource="status")
@@ -49,25 +57,27 @@ def running(cluster: Cluster, pod: ServerPod, **pool: int) -> None:
 def test_an_announced_claim_is_refilled_without_the_kubelet_and_a_job_costs_at_most_three_writes(
     cluster: Cluster, operator: Operator, pod: ServerPod
 ) -> None:
-    running(cluster, pod, min=2, max=6)
+    running(cluster, pod, min=2, max=20)
     cluster.expect("mcpo", "o", "Ready", "True", "Ready")
     operator.settle()
     position, jobs = cluster.plane.audit_position(), 8
     for _ in range(jobs):
-        taken = sandboxes(cluster)[0]
+        taken, known = sandboxes(cluster)[0], names(cluster)
         pod.tell("claimed", taken)
-        until("a replacement", lambda: len(sandboxes(cluster)) == 3)
+        until("a replacement", lambda known=known: names(cluster) - known)
         pod.tell("finished", taken)
         until(
             "the finished Pod is gone",
-            lambda taken=taken: taken["metadata"]["name"] not in {p["metadata"]["name"] for p in sandboxes(cluster)},
+            lambda taken=taken: taken["metadata"]["name"] not in names(cluster),
         )
-        grown(cluster, 2)
+        become_ready(cluster)
     operator.settle()
     writes = operator.writes(position)
-    assert sum(write.startswith("create pods/") for write in writes) == jobs
+    growth = len(sandboxes(cluster)) - 2
+    assert 0 < growth < 18, "jobs in quick succession need more warm Pods"
+    assert sum(write.startswith("create pods/") for write in writes) == jobs + growth
     assert sum(write.startswith("delete pods/") for write in writes) == jobs
-    assert len(writes) <= 3 * jobs, writes
+    assert len(writes) <= 3 * jobs + growth, writes
     condition = cluster.condition("mcpo", "o", "SandboxReady")
     assert condition is not None and condition["status"] == "True"
 

@@ -4,53 +4,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.operator_edge.pool_builders import NOW, TARGET, busy, decide, deleted, pods, starting, warm
 
 from mcp_operator.desired.child import Owner
 from mcp_operator.desired.code_switch import why_code_is_off
 from mcp_operator.desired.configmap import render_config
 from mcp_operator.desired.sandbox_pod import MAX_WARM_SECONDS, idle_seconds
 from mcp_operator.kinds import Key
-from mcp_operator.pool import EVICTION_SECONDS, MAX_CREATIONS, Plan, PoolTarget, plan
-from mcp_operator.pool_bucket import Bucket
-from mcp_operator.pool_demand import Demand
+from mcp_operator.pool import MAX_CREATIONS, plan
 from mcp_operator.pool_hold import Hold
 from mcp_operator.pool_pod import PodState, PoolPod, Problem
 from mcp_operator.pool_verdict import pool_verdict
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.status import Reason
-
-NOW = 1_000_000.0
-TARGET = PoolTarget(min=2, max=4, template_hash="new", job_seconds=30)
-
-
-def pods(state: PodState, count: int = 1, *, prefix: str = "", age: float = 10, **more: Any) -> list[PoolPod]:
-    found = []
-    for number in range(count):
-        name = f"{prefix or state}-{number}"
-        found.append(
-            PoolPod(name=name, uid=f"uid-{name}", state=state, since=NOW - age, created=NOW - age, **{"template_hash": "new", **more})
-        )
-    return found
-
-
-def decide(have: list[PoolPod], target: PoolTarget = TARGET, *, hold: Hold | None = None, now: float = NOW, **more: Any) -> Plan:
-    return plan(target, have, hold=hold, now=now, **more)
-
-
-def deleted(decision: Plan) -> list[str]:
-    return [pod.name for pod in decision.delete]
-
-
-def warm(count: int = 1, **more: Any) -> list[PoolPod]:
-    return pods(PodState.WARM, count, **more)
-
-
-def starting(count: int = 1, **more: Any) -> list[PoolPod]:
-    return pods(PodState.STARTING, count, **more)
-
-
-def busy(count: int = 1, **more: Any) -> list[PoolPod]:
-    return pods(PodState.BUSY, count, **more)
 
 
 def test_an_empty_pool_is_filled_to_its_minimum() -> None:
@@ -141,49 +107,6 @@ def test_a_lower_minimum_deletes_unready_pods_first_and_then_the_oldest() -> Non
     assert (deleted(first), first.surplus) == (["starting-0"], True)
     assert deleted(decide([*young, *old, *warm(1, prefix="middle", age=50)], lowered)) == ["old-0"]
     assert not decide([*young, *old], lowered).surplus
-
-
-def test_more_pods_than_jobs_need_are_left_to_end_by_age_and_only_a_lower_maximum_deletes_them() -> None:
-    assert deleted(decide([*warm(3), *starting(1)])) == []
-    assert deleted(decide(warm(6))) == ["warm-0", "warm-1"]
-    limit = idle_seconds("warm-0")
-    ageing = [replace(pod, created=NOW - limit + 20) if pod.name == "warm-0" else pod for pod in warm(3)]
-    assert decide(ageing).create == 0
-
-
-def test_the_demand_raises_the_supply_within_the_bounds() -> None:
-    wanting = replace(TARGET, demand=Demand(rate=0.5, refill=3.0, burst=1))
-    assert decide(warm(2), wanting).create == 1
-    assert decide(warm(2), wanting).counts.target == 3
-    assert decide(warm(2), replace(wanting, demand=Demand(rate=100, refill=3.0, burst=9))).create == 2
-    assert decide([*warm(2), *busy(1)], replace(wanting, demand=Demand(burst=9))).create == 1
-    assert decide([], replace(wanting, off="execute_code is off.", demand=Demand(burst=9))).create == 0
-
-
-def test_the_token_bucket_bounds_creations_and_says_when_the_next_batch_may_follow() -> None:
-    target = replace(TARGET, min=30, max=40)
-    first = decide([], target, bucket=Bucket.full(20, NOW))
-    assert (first.create, first.delayed) == (20, 10)
-    empty = Bucket(per_second=20, tokens=0.5, as_of=NOW)
-    held = decide([], target, bucket=empty)
-    assert (held.create, held.requeue_after) == (0, pytest.approx(4.5 / 20))
-    assert decide([], target, bucket=empty.at(NOW + 4.5 / 20, 20)).create == 5
-    assert decide(warm(30), target, bucket=empty).delayed == 0
-
-
-def test_a_pod_out_of_reach_is_replaced_one_at_a_time_and_the_others_serve_meanwhile() -> None:
-    have = [*warm(2, prefix="lost", suspected=True), *warm(1)]
-    target = replace(TARGET, min=3, max=6)
-    first = decide(have, target)
-    assert ([pod.name for pod in first.unreachable], deleted(first), first.create) == (["lost-0"], ["lost-0"], 1)
-    next_one = decide(have[1:], target, evicted_at=NOW - 4)
-    assert (next_one.unreachable, deleted(next_one), next_one.requeue_after) == ((), [], EVICTION_SECONDS - 4)
-    assert deleted(decide(have[1:], target, evicted_at=NOW - EVICTION_SECONDS)) == ["lost-1"]
-
-
-def test_a_pod_with_a_job_is_not_removed_because_a_server_cannot_reach_it() -> None:
-    assert deleted(decide(busy(1, suspected=True))) == []
-    assert deleted(decide(starting(1, suspected=True))) == []
 
 
 def test_an_ageing_pod_is_replaced_in_time_and_left_to_end_itself() -> None:
