@@ -5,10 +5,10 @@ import hashlib
 from collections import Counter
 from typing import Any, Final
 
-from .errors import CallFailure, RpcError
+from .errors import TOO_MANY, CallFailure, RpcError
 from .keys import KeyUnreadable
 from .lane import JobOutcome
-from .memory import current
+from .memory import MemoryFull, current
 from .state.handles import KEEP_SECONDS, Handles
 
 SCHEME: Final = "artifact:///"
@@ -51,8 +51,11 @@ class Artifacts:
         """The file behind a handle or its URI. Raises `CallFailure`: 400 not ours, 404 expired or gone, 429 no memory."""
         data = await self._handles.fetch(handle.removeprefix(SCHEME))
         holding = current()
-        if holding is not None:
-            await holding.hold(len(data))
+        try:
+            if holding is not None:
+                await holding.hold(len(data))
+        except MemoryFull:
+            raise CallFailure(TOO_MANY, f"no memory for a file of {len(data)} bytes at this moment: try again") from None
         return data
 
     async def read(self, uri: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from mcp import Client
 
 from tests.integration.server.conftest import Start
 from tests.integration.server.harness import Running, serving, write_config
+from tests.integration.server.test_tasks import ask, ended
 from tests.integration.server.upstreams import TOOLS, Modern
 from tests.warm_pods import OWNER, WarmPods
 
@@ -131,6 +132,19 @@ async def test_a_recording_that_is_too_large_leaves_the_job_its_success(start: S
         shown = await run(server, pods, code="1", record=False)
         assert not {"recording", "not_recorded"} & shown.keys()
         assert 'mcp_optimizer_jobs_recorded_total{outcome="given_up"} 1.0' in (await server.get("/metrics"))[1]
+
+
+async def test_a_job_that_becomes_a_task_is_recorded_and_leaves_its_files(start: Start, pods: WarmPods, tmp_path: Path) -> None:
+    good = await start(Modern())
+    async with serving(configure(tmp_path, good), lane=pods.lane(), key_file=pods.key_file) as server:
+        await server.tools_ready(len(TOOLS))
+        await pods.add()
+        code = "import time\ntime.sleep(1.5)\n(artifacts / 'a').write_bytes(b'x' * 100_000)\ncall('good.weather', city='U' * 30_000)['celsius']"
+        task = (await ask(server.url, "tools/call", {"name": "execute_code", "arguments": {"code": code}}))["result"]
+        assert task["resultType"] == "task"
+        shown = json.loads((await ended(server.url, task["taskId"]))["result"]["content"][0]["text"])
+        assert (shown["result"], shown["artifacts"][0]["bytes"]) == (21, 100_000)
+        assert (await run(server, pods, replay=shown["recording"]))["replay"] == {"identical": True}
 
 
 async def test_recordings_that_nobody_has_are_refused_with_the_way_out(start: Start, pods: WarmPods, tmp_path: Path) -> None:
