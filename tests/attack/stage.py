@@ -23,6 +23,8 @@ NAMESPACE = "attack"
 BARE_NAMESPACE = "attack-bare"
 WALLED = "walled"
 """The MCPOptimizer that the bare Pods name: it does not exist, its NetworkPolicy does."""
+EXCLUDED = "acme.hr_list_employees"
+"""A tool that nobody may use here."""
 SANDBOX: dict[str, Any] = {
     "timeoutSeconds": 10,
     "maxProcesses": 20,
@@ -97,7 +99,7 @@ def stage(isolations: tuple[Isolation, ...] = ISOLATIONS, *, keep: bool = False)
 def optimizer(isolation: Isolation) -> Manifest:
     """The MCPOptimizer whose sandboxes have this isolation."""
     runtime = {"runtimeClassName": "gvisor"} if isolation == "gvisor" else {}
-    spec = {"sandbox": {**SANDBOX, **runtime}}
+    spec = {"sandbox": {**SANDBOX, **runtime}, "tools": {"exclude": [EXCLUDED]}}
     return {"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "metadata": {"name": isolation}, "spec": spec}
 
 

@@ -1,6 +1,7 @@
 """Kernel settings around the job. Each is one more hurdle; what each does not cover is written in docs/decisions/0006-what-confines-a-job.md."""
 
 import ctypes
+import itertools
 import math
 import os
 import resource
@@ -58,23 +59,15 @@ def bind_to_agent() -> None:
 
 
 def forget_environment(keep: dict[str, str]) -> None:
-    """Replace the environment, and blank the original block that `/proc/PID/environ` shows whatever the program does later."""
-    block = _environment_block()
+    """Replace the environment, and blank the strings it came in: `/proc/PID/environ` shows those whatever the program does later.
+
+    They are found by the C library's own list; where /proc tells their place (fields 50 and 51 of stat) is no help under gVisor.
+    """
+    strings = ctypes.POINTER(ctypes.c_void_p).in_dll(_libc, "environ")
+    for address in itertools.takewhile(bool, (strings[index] for index in itertools.count())) if strings else ():
+        ctypes.memset(address, 0, len(ctypes.string_at(address)))
     os.environ.clear()
-    if block:
-        ctypes.memset(block[0], 0, block[1] - block[0])
     os.environ.update(keep)
-
-
-def _environment_block() -> tuple[int, int] | None:
-    """Start and end address of the initial environment: fields 50 and 51 of /proc/self/stat."""
-    try:
-        with open("/proc/self/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        start, end = int(fields[47]), int(fields[48])
-    except (OSError, ValueError, IndexError):
-        return None
-    return (start, end) if 0 < start < end else None
 
 
 def limit_job(limits: ProcessLimits, life_seconds: float) -> None:
