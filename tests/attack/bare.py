@@ -9,7 +9,7 @@ from scripts.stack.shell import kubectl
 from mcp_operator.desired.quantity import number
 from mcp_operator.desired.sandbox_pod import PoolTemplate, sandbox_pod
 from mcp_optimizer_api.config import SandboxConfig
-from mcp_optimizer_api.job import JobLimits, Start, pod_token
+from mcp_optimizer_api.job import ArtifactLimits, JobLimits, Start, pod_token
 from mcp_optimizer_api.names import MANAGED_BY_LABEL, OPTIMIZER_LABEL
 from mcp_optimizer_api.sandbox import Sandbox
 
@@ -64,7 +64,8 @@ class Bare:
         pod = await self.stage.watch.until(f"{name} is warm or has ended", lambda: self._decided(name), seconds=WARM_SECONDS)
         if ended(pod):
             return Outcome(kind="refused", message=f"the Pod ended without being warm: {pod['status'].get('containerStatuses')}")
-        start = Start(token=pod_token(POOL_KEY, name), job=name, code=code, params=params, limits=limits(timeout_s))
+        kept = ArtifactLimits(max_count=20, max_bytes=1024 * 1024)
+        start = Start(token=pod_token(POOL_KEY, name), job=name, code=code, params=params, limits=limits(timeout_s), artifacts=kept)
         try:
             async with self.stage.relay.dial(pod["status"]["podIP"], 8765) as link:
                 await link.send(start.model_dump(by_alias=True, mode="json"))

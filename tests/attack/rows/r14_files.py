@@ -1,6 +1,8 @@
 """Row 14: links and special files, made in the scratch directory to reach what lies outside of it."""
 
-from tests.attack.vocabulary import Control, Manifest, Removal, Row, Target
+import json
+
+from tests.attack.vocabulary import Control, Manifest, Outcome, Removal, Row, Target
 
 OUTSIDE = """
 import os, stat
@@ -70,6 +72,54 @@ except OSError:
     pass
 reached
 """
+ARTIFACTS = """
+import os, socket
+os.chdir('artifacts')
+def attempt(action):
+    try:
+        action()
+    except OSError:
+        pass
+open('plain.txt', 'w').write('plain')
+os.mkdir('folder')
+open('folder/also-plain.txt', 'w').write('plain')
+attempt(lambda: os.symlink('/etc/passwd', 'symbolic'))
+attempt(lambda: os.symlink('/proc/1/environ', 'agent'))
+attempt(lambda: os.symlink('/etc', 'folder-of-others'))
+attempt(lambda: os.symlink('..', 'folder/up'))
+open('/work/outside', 'w').write('a second name')
+attempt(lambda: os.link('/work/outside', 'hard'))
+attempt(lambda: os.mkfifo('pipe'))
+attempt(lambda: socket.socket(socket.AF_UNIX).bind('socket'))
+attempt(lambda: open('line\\nbreak', 'w').close())
+attempt(lambda: open('txt.\u202eexe', 'w').close())
+attempt(lambda: open('back\\\\slash', 'w').close())
+with open('sparse', 'w') as file:
+    attempt(lambda: file.truncate(200_000_000))
+os.makedirs('/'.join('d' * 20), exist_ok=True)
+attempt(lambda: open('/'.join('d' * 20) + '/deep', 'w').close())
+'done'
+"""
+WHOLE_FOLDER = "import os\nos.rmdir('artifacts')\nos.symlink('/etc', 'artifacts')\n'done'"
+PLAIN = {"plain.txt", "folder/also-plain.txt"}
+
+
+async def artifacts(target: Target) -> str | None:
+    """Files to be kept that are none, or are somebody else's."""
+    outcome = await target.run(ARTIFACTS, timeout_s=8)
+    outcome.expect()
+    if (kept := _kept(outcome)) != PLAIN:
+        return f"kept: {sorted(kept)}"
+    outcome = await target.run(WHOLE_FOLDER, timeout_s=8)
+    outcome.expect()
+    return f"kept: {sorted(kept)}" if (kept := _kept(outcome)) else None
+
+
+def _kept(outcome: Outcome) -> set[str]:
+    """Names of what was taken of the job."""
+    if outcome.text:
+        return {each["name"] for each in json.loads(outcome.text).get("artifacts", [])}
+    return {frame["name"] for frame in outcome.frames if frame["type"] == "artifact"}
 
 
 async def links(target: Target) -> str | None:
@@ -104,13 +154,21 @@ def _root_with_capabilities(pod: Manifest) -> None:
 ROW = Row(
     number=14,
     name="links and special files",
-    attacks=(links, devices, mounts),
+    attacks=(links, devices, mounts, artifacts),
     controls=(
         Control(name="readOnlyRootFilesystem", off=Removal(name="writable root", pod=_writable_root)),
         Control(
             name="no root, no capabilities",
             off=Removal(name="root with the default capabilities", pod=_root_with_capabilities),
             attack=devices,
+        ),
+        Control(
+            name="only regular files are taken",
+            off=Removal(
+                name="whatever has a name",
+                agent="import os, mcp_sandbox.outbox as o\nos.O_NOFOLLOW = 0\no.Outbox._why_not = lambda *a: None",
+            ),
+            attack=artifacts,
         ),
     ),
 )
