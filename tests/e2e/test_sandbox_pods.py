@@ -1,5 +1,6 @@
 """What only real Pods can show of a job: nothing is written for it, it sees an empty house, and gVisor is another kernel."""
 
+import asyncio
 import json
 import os
 from collections.abc import Callable
@@ -111,6 +112,20 @@ def test_a_pod_that_no_policy_isolates_takes_no_job_and_ends_with_the_code_that_
     (state,) = [status["state"]["terminated"] for status in get("pod", "open", namespace)["status"]["containerStatuses"]]
     assert state["exitCode"] == 7
     kubectl("-n", namespace, "delete", "pod", "open", "--wait=false")
+
+
+async def test_a_recorded_job_with_files_ends_in_another_pod_to_the_same_bytes(endpoint: str, stack: str) -> None:
+    kubectl("-n", stack, "patch", "mcpo", "main", "--type=merge", "-p", '{"spec": {"recording": {"enabled": true}}}')
+    code = "import random\n(artifacts / 'a').write_text((files / 'n').read_text() + str(random.random()))\nlist({'a', 'b', 'c', 'd', 'e'})"
+    async with asyncio.timeout(60):
+        while True:
+            first = (await agent.call(endpoint, "execute_code", code=code, files={"n": "7"}))[2]
+            if "recording" in first:
+                break
+    again = (await agent.call(endpoint, "execute_code", replay=first["recording"]))[2]
+    assert again["replay"] == {"identical": True}, again
+    assert again["artifacts"][0]["sha256"] == first["artifacts"][0]["sha256"]
+    assert again["artifacts"][0]["bytes"] > 10
 
 
 async def test_a_full_disk_is_an_error_of_the_job(endpoint: str) -> None:

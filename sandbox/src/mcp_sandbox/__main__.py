@@ -23,15 +23,7 @@ def main() -> int:
     except SettingsError as error:
         log("bad settings", reason=str(error))
         return EXIT_SETTINGS
-    forget_environment(
-        {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "HOME": settings.workdir,
-            "TMPDIR": settings.workdir,
-            "LANG": "C.UTF-8",
-            "PYTHONHASHSEED": "0",
-        }
-    )
+    forget_environment({"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": settings.workdir, "TMPDIR": settings.workdir, "LANG": "C.UTF-8"})
     become_subreaper()
     worker = prefork(settings.workdir)
     hide_from_job()
