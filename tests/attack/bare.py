@@ -63,7 +63,7 @@ class Bare:
         name = await self.create()
         pod = await self.stage.watch.until(f"{name} is warm or has ended", lambda: self._decided(name), seconds=WARM_SECONDS)
         if ended(pod):
-            return Outcome(kind="refused", message=f"the Pod ended without being warm: {pod['status'].get('containerStatuses')}")
+            return Outcome(kind="unfit", message=f"the Pod ended without being warm: {pod['status'].get('containerStatuses')}")
         kept = ArtifactLimits(max_count=20, max_bytes=1024 * 1024)
         start = Start(token=pod_token(POOL_KEY, name), job=name, code=code, params=params, limits=limits(timeout_s), artifacts=kept)
         try:

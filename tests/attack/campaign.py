@@ -20,11 +20,13 @@ class Campaign:
     def __init__(self, stage: Stage, rows: Iterable[Row], isolations: tuple[Isolation, ...]) -> None:
         self._stage, self._rows, self._isolations = stage, list(rows), isolations
         self.score = Score(isolations)
+        self._attacks = True
         self._places = asyncio.Semaphore(PROOFS_AT_ONCE)
         self._known: dict[tuple[object, ...], asyncio.Task[str | None]] = {}
 
     async def run(self, *, attacks: bool = True, proofs: bool = True) -> None:
         """Everything."""
+        self._attacks = attacks
         lanes = [self._attack_all(isolation) for isolation in self._isolations] if attacks else []
         wanted = [(row, control) for row in self._rows for control in row.controls if control.isolation in self._isolations]
         await asyncio.gather(*lanes, *(self._prove(row, control) for row, control in wanted if proofs))
@@ -59,10 +61,10 @@ class Campaign:
     async def _without(self, row: Row, control: Control) -> str | None:
         attack = control.attack or row.attacks[0]
         assert control.off is not None, f"{control.name} has neither `off` nor `prove`"
-        if control.others:
+        if not (attack in row.attacks and self._attacks and not control.others):
             alone = await self._effect(attack, control.isolation, control.others)
             if alone is not None:
-                return f"with this wall alone the attack succeeds: {alone}"
+                return f"with this wall the attack succeeds: {alone}"
         effect = await self._effect(attack, control.isolation, (*control.others, control.off))
         return None if effect is not None else "without it the attack still has no effect: it proves nothing"
 

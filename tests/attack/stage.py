@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from mcp_operator.desired.networkpolicy import sandbox_isolation
 from mcp_operator.kinds import MCP_OPTIMIZER, Key
 
 from .pods import PodWatch
-from .relay import RELAY_PORT, Relay, relay_pod
+from .relay import RELAY_PORT, WITNESS_PORT, Relay, relay_pod
 from .vocabulary import ISOLATIONS, Isolation, Manifest
 
 NAMESPACE = "attack"
@@ -25,12 +26,14 @@ WALLED = "walled"
 """The MCPOptimizer that the bare Pods name: it does not exist, its NetworkPolicy does."""
 EXCLUDED = "acme.hr_list_employees"
 """A tool that nobody may use here."""
+METADATA = ("169.254.169.254", "100.100.100.200")
+"""Where clouds give out the credentials of a node: here a Service of ours."""
 SANDBOX: dict[str, Any] = {
-    "timeoutSeconds": 10,
+    "timeoutSeconds": 20,
     "maxProcesses": 20,
-    "resources": {"cpu": "500m", "memory": "512Mi"},
+    "resources": {"cpu": "500m", "memory": "256Mi"},
     "diskLimit": "32Mi",
-    "pool": {"min": 2, "max": 6},
+    "pool": {"min": 3, "max": 6},
 }
 """Small, so that what breaks through a wall is still nothing to the machine."""
 
@@ -45,8 +48,8 @@ class Addresses:
     dns: str
     service: str
     """The ClusterIP of an MCPServer, port 80."""
-    upstream: str
-    """A Pod of that MCPServer."""
+    upstream: tuple[str, int]
+    """A Pod of that MCPServer, and its port."""
     server: str
     """A Pod of the data plane: ports 8080 and 8081."""
     node: str
@@ -82,7 +85,7 @@ def stage(isolations: tuple[Isolation, ...] = ISOLATIONS, *, keep: bool = False)
         if not keep:
             stack.callback(_remove)
         _install_product(images, isolations, reuse=keep)
-        _install_bare(images["mcp-sandbox"]["ref"], reuse=keep)
+        _install_bare(images, reuse=keep)
         port = stack.enter_context(forward("pod/relay", RELAY_PORT, BARE_NAMESPACE))
         addresses = _addresses(isolations[0])
         watch = PodWatch()
@@ -104,7 +107,7 @@ def optimizer(isolation: Isolation) -> Manifest:
 
 
 def _install_product(images: dict[str, dict[str, str]], isolations: tuple[Isolation, ...], *, reuse: bool) -> None:
-    _namespace(NAMESPACE, {"pod-security.kubernetes.io/enforce": "restricted"}, reuse=reuse)
+    _namespace(NAMESPACE, "restricted", stamp=_stamp(images), reuse=reuse)
     install.apply([*install.example("acme", images), *(optimizer(isolation) for isolation in isolations)], NAMESPACE)
     waiting.ready("mcps", "acme", NAMESPACE)
     for isolation in isolations:
@@ -113,32 +116,50 @@ def _install_product(images: dict[str, dict[str, str]], isolations: tuple[Isolat
         waiting.until("acme federated", lambda name=isolation: get("mcpo", name, NAMESPACE)["status"]["totals"]["ready"] == 1, seconds=60)
 
 
-def _install_bare(image: str, *, reuse: bool) -> None:
+def _install_bare(images: dict[str, dict[str, str]], *, reuse: bool) -> None:
     """A namespace where every Pod may be made, with the policy that the operator makes for a pool."""
-    _namespace(BARE_NAMESPACE, {"pod-security.kubernetes.io/enforce": "privileged"}, reuse=reuse)
+    _namespace(BARE_NAMESPACE, "privileged", stamp=_stamp(images), reuse=reuse)
+    image = images["mcp-sandbox"]["ref"]
     owner = Owner(Key(MCP_OPTIMIZER.kind, BARE_NAMESPACE, WALLED), uid="")
     policy = sandbox_isolation(owner)
     del policy["metadata"]["ownerReferences"], policy["metadata"]["labels"]
     install.apply([policy, relay_pod("relay", image, owner.selector)], BARE_NAMESPACE)
+    _fake_metadata(owner.selector)
     kubectl("-n", BARE_NAMESPACE, "wait", "--for=condition=Ready", "pod/relay", "--timeout=60s")
 
 
-def _namespace(name: str, labels: dict[str, str], *, reuse: bool) -> None:
-    if reuse and kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name"):
+def _fake_metadata(selector: dict[str, str]) -> None:
+    """A load balancer's addresses are answered inside the cluster by the Service's Pods: here those of the clouds' metadata, by the witness."""
+    ports = [{"port": 80, "targetPort": WITNESS_PORT}]
+    spec = {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "selector": selector, "ports": ports}
+    install.apply([{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metadata"}, "spec": spec}], BARE_NAMESPACE)
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": ip} for ip in METADATA]}}}
+    kubectl("-n", BARE_NAMESPACE, "patch", "service", "metadata", "--subresource=status", "--type=merge", "-p", json.dumps(status))
+
+
+def _namespace(name: str, pod_security: str, *, stamp: str, reuse: bool) -> None:
+    """`stamp` names the images: what was made with others is not used again."""
+    labels = {"pod-security.kubernetes.io/enforce": pod_security, "stamp": stamp}
+    if reuse and kubectl("get", "namespace", "-l", f"stamp={stamp},kubernetes.io/metadata.name={name}", "-o", "name"):
         return
     kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=true", "--timeout=110s")
     kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
 
 
+def _stamp(images: dict[str, dict[str, str]]) -> str:
+    return hashlib.sha256(json.dumps(images, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _addresses(isolation: Isolation) -> Addresses:
     server = get("pods", namespace=NAMESPACE, selector=f"mcp.optimizer.dev/component=server,mcp.optimizer.dev/optimizer={isolation}")[0]
     (subset,) = get("endpointslices", namespace="default", selector="kubernetes.io/service-name=kubernetes")
+    upstream = get("pods", namespace=NAMESPACE, selector="mcp.optimizer.dev/server=acme")[0]
     return Addresses(
         api_service=get("service", "kubernetes")["spec"]["clusterIP"],
         api_server=f"{subset['endpoints'][0]['addresses'][0]}:{subset['ports'][0]['port']}",
         dns=get("service", "kube-dns", "kube-system")["spec"]["clusterIP"],
         service=get("service", "acme-mcp", NAMESPACE)["spec"]["clusterIP"],
-        upstream=get("pods", namespace=NAMESPACE, selector="mcp.optimizer.dev/server=acme")[0]["status"]["podIP"],
+        upstream=(upstream["status"]["podIP"], upstream["spec"]["containers"][0]["ports"][0]["containerPort"]),
         server=server["status"]["podIP"],
         node=server["status"]["hostIP"],
         witness=get("pod", "relay", BARE_NAMESPACE)["status"]["podIP"],

@@ -38,7 +38,7 @@ look("/proc/self/environ"); look("/proc/1/environ"); look("/proc/1/cmdline")
 
 async def search(target: Target) -> str | None:
     """Files, mounts and environment, by name and by the shape of a token."""
-    facts = (await target.run(SEARCH, timeout_s=8)).expect()
+    facts = (await target.run(SEARCH, timeout_s=18)).expect()
     assert facts["looked"] > 20, f"only {facts['looked']} files could be looked into"
     return f"credentials at {[path for path, _ in facts['found']]}: {_who(facts['found'][0][1])}" if facts["found"] else None
 

@@ -44,6 +44,7 @@ def test_the_pod_passes_pod_security_restricted() -> None:
         "runAsNonRoot": True,
         "capabilities": {"drop": ["ALL"]},
     }
+    assert container["terminationMessagePath"].startswith("/root/"), "a file of the node's disk that everybody may write to"
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
 
 

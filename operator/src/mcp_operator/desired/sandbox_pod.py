@@ -32,6 +32,8 @@ MAX_WARM_SECONDS: Final = 1800
 """Nobody waits for an idle Pod longer than this; the agent ends it, so that no job can be under way when it goes."""
 DEADLINE_MARGIN_SECONDS: Final = 60
 GRACE_SECONDS: Final = 1
+TERMINATION_MESSAGE_PATH: Final = "/root/termination-log"
+"""The kubelet puts a file of the node's disk there that everybody may write to, without a limit. Below a folder of root's nobody gets to it."""
 _FIRST_UID, _UIDS = 20_000, 40_000
 
 
@@ -168,6 +170,7 @@ def _container(template: PoolTemplate, pod_name: str) -> Manifest:
             {"name": "HOME", "value": WORKDIR},
             *_unchecked(template),
         ],
+        "terminationMessagePath": TERMINATION_MESSAGE_PATH,
         "ports": [{"name": "job", "containerPort": JOB_PORT}, {"name": "health", "containerPort": JOB_HEALTH_PORT}],
         "readinessProbe": {
             "httpGet": {"path": "/readyz", "port": JOB_HEALTH_PORT},

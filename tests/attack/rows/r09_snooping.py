@@ -1,0 +1,111 @@
+"""Row 9: a job reads the agent's memory, environment and files, traces it, and looks for secrets and for others' processes."""
+
+from tests.attack.removals import NO_FILTER
+from tests.attack.vocabulary import Control, Removal, Row, Target
+
+SNOOP = r"""
+import ctypes, os, re, signal, struct
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long] * 4
+libc.ptrace.restype = ctypes.c_long
+found = []
+agent = os.getppid()
+for pid in {1, agent}:
+    for name in ("environ", "maps", "mem", "auxv", "stack", "syscall", "io", "pagemap", "personality"):
+        try:
+            with open(f"/proc/{pid}/{name}", "rb") as file:
+                if name == "mem": file.seek(0x1000)
+                text = file.read(4096)
+            if text.strip(b"\0"): found.append(f"/proc/{pid}/{name}")
+        except OSError:
+            pass
+    for name in ("fd", "map_files"):
+        try:
+            for entry in os.listdir(f"/proc/{pid}/{name}"):
+                os.readlink(f"/proc/{pid}/{name}/{entry}")
+                found.append(f"/proc/{pid}/{name}")
+                break
+        except OSError:
+            pass
+    for name in ("cwd", "exe", "root"):
+        try:
+            os.readlink(f"/proc/{pid}/{name}")
+            found.append(f"/proc/{pid}/{name}")
+        except OSError:
+            pass
+    for name, request in (("PTRACE_SEIZE", 0x4206), ("PTRACE_ATTACH", 16)):
+        if libc.ptrace(request, pid, 0, 0) == 0:
+            found.append(f"{name} of {pid}")
+            libc.ptrace(17, pid, 0, 0)
+            break
+    here = ctypes.create_string_buffer(8)
+    ours, theirs = struct.pack("PN", ctypes.addressof(here), 8), struct.pack("PN", 0x400000, 8)
+    if libc.process_vm_readv(pid, ours, 1, theirs, 1, 0) > 0 or ctypes.get_errno() == 14:
+        found.append(f"process_vm_readv of {pid}")
+    try:
+        descriptor = os.pidfd_open(pid)
+        if libc.syscall(438, descriptor, 0, 0) >= 0: found.append(f"pidfd_getfd of {pid}")
+    except OSError:
+        pass
+others = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) not in (1, agent, os.getpid())]
+if others: found.append(f"{len(others)} processes of others")
+{"found": found, "environment": open("/proc/self/environ").read().strip("\0"), "names": sorted(os.environ)}
+"""
+MEMORY = r"""
+import re
+candidates = set()
+with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+    for line in maps:
+        bounds, modes = line.split()[:2]
+        low, high = (int(bound, 16) for bound in bounds.split("-"))
+        if "rw" not in modes or high - low > 1 << 28: continue
+        try:
+            memory.seek(low)
+            text = memory.read(high - low)
+        except (OSError, OverflowError, MemoryError):
+            continue
+        candidates.update(match.decode() for match in re.findall(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", text))
+sorted(candidates)[:200]
+"""
+SETTINGS = ["HOME", "LANG", "PATH", "TMPDIR"]
+
+
+async def snoop(target: Target) -> str | None:
+    """Every way into another process of the same user."""
+    facts = (await target.run(SNOOP, timeout_s=18)).expect()
+    return ", ".join(facts["found"]) or None
+
+
+async def environment(target: Target) -> str | None:
+    """What was given to the Pod's program, which is what the worker was forked from."""
+    facts = (await target.run(SNOOP, timeout_s=18)).expect()
+    if facts["names"] != SETTINGS:
+        return f"variables {facts['names']}"
+    return f"the environment that the Pod was started with: {facts['environment'][:60]}" if facts["environment"] else None
+
+
+async def own_memory(target: Target) -> str | None:
+    """The worker was forked from the agent: nothing that gives a right may be left in it."""
+    outcome = await target.run(MEMORY, timeout_s=18)
+    return "the claim token of a sandbox" if set(outcome.expect()) & target.secrets() else None
+
+
+READABLE = Removal(name="the agent stays readable", agent="import mcp_sandbox.hardening as h\nh.hide_from_job = lambda: None")
+REMEMBERS = Removal(name="the environment stays", agent="import mcp_sandbox.hardening as h\nh.forget_environment = lambda keep: None")
+
+
+def _host_pid(pod: dict[str, object]) -> None:
+    pod["spec"]["hostPID"] = True  # type: ignore[index]
+
+
+ROW = Row(
+    number=9,
+    name="/proc snooping, ptrace, secrets in the environment",
+    attacks=(snoop, environment, own_memory),
+    controls=(
+        Control(name="PR_SET_DUMPABLE 0", off=READABLE, others=(NO_FILTER,)),
+        Control(name="the environment is forgotten", off=REMEMBERS, attack=environment),
+        Control(name="the environment is forgotten", off=REMEMBERS, attack=environment, isolation="gvisor"),
+        Control(name="hostPID: false", off=Removal(name="the node's processes", pod=_host_pid)),
+    ),
+)
