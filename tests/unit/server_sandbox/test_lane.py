@@ -105,6 +105,17 @@ async def test_large_calls_wait_in_the_pod_and_all_get_through(lane: PodLane, sp
     assert most <= 2 * 1024 * 1024
 
 
+async def test_reported_output_acts_on_no_terminal(lane: PodLane, spawn: Spawn) -> None:
+    seen: list[str] = []
+
+    async def progress(stream: str, text: str) -> None:
+        seen.append(text)
+
+    spawn("a")
+    outcome = await run(lane, "print('\\x1b[2J\\u202e')", progress=progress)
+    assert (outcome.stdout, "".join(seen)) == ("\x1b[2J\u202e\n", "\\u001b[2J\\u202e\n")
+
+
 async def test_output_is_reported_while_the_job_runs(lane: PodLane, spawn: Spawn) -> None:
     seen: list[tuple[str, str]] = []
     arrived = asyncio.Event()

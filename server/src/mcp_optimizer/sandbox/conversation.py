@@ -10,6 +10,7 @@ from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
 from mcp_optimizer.lane import CallOutcome, JobFile, JobOutcome, OnCall, OnOutput
 from mcp_optimizer.memory import current
 from mcp_optimizer.ration import Portion, Ration
+from mcp_optimizer.visible import visible_text
 from mcp_optimizer_api.job import (
     MAX_CALL_BYTES,
     Artifact,
@@ -163,7 +164,7 @@ class Conversation:
         self._output[frame.stream].append(frame.data)
         if self._progress is not None:
             try:
-                await self._progress(frame.stream, frame.data)
+                await self._progress(frame.stream, visible_text(frame.data))
             except Exception:
                 log.warning("progress of a job could not be reported", exc_info=True)
                 self._progress = None
