@@ -52,7 +52,7 @@ class LimitsConfig(Document):
 
 
 class SandboxConfig(Document):
-    """Where and how jobs run. `pod_selector` is a label selector in the API server's string form."""
+    """Where and how jobs run. `pod_selector` is a label selector in the API server's string form: sandboxes, and the replicas that share them."""
 
     enabled: bool
     disabled_reason: str | None = None
@@ -60,6 +60,7 @@ class SandboxConfig(Document):
     pod_selector: str = ""
     timeout_seconds: int = 30
     max_concurrent: int = 50
+    max_concurrent_per_client: int | None = None
     max_processes: int = 50
     memory_bytes: int = 512 * 1024 * 1024
     queue_seconds: int = 10

@@ -2,8 +2,9 @@
 
 A frame is a 4-byte big-endian length followed by that many bytes of UTF-8 JSON, an object with a `type`. The server sends exactly one
 `start`, then `callResult` for each `call`, and may send `cancel`. The agent answers `accepted` or `rejected` to `start`, then any number
-of `call` and `output`, then exactly one `result`, then closes and ends its Pod. The first valid `start` latches the Pod for ever; a
-`start` with the same job id from a second connection is rejected with 409 like any other.
+of `call` and `output`, then exactly one `result`, then closes and ends its Pod. The first valid `start` latches the Pod for ever; every
+other is rejected with 409. One with the same job id is the same server asking again, because its connection broke before it heard anything: it
+gets its job back with everything the agent sent so far, or 409 with state `yours` once that is not possible any more. No id ever runs twice.
 
 A `start` with `files` is followed by `file` frames with their bytes, in that order; the code runs when all are there. With `artifacts`, what
 the job left in its folder of that name comes as `artifact` frames before `result`, when every process of the job has been killed.
@@ -144,11 +145,13 @@ class Accepted(Document):
 
 
 class Rejected(Document):
-    """Agent to server: 400 malformed start, 401 wrong token, 409 taken already."""
+    """Agent to server: 400 malformed start, 401 wrong token, 409 not claimable. With 409, `state` says what became of the job of this id:
+    `warming` and `claimed` (by another) that it never began here, `yours` that it did."""
 
     type: Literal["rejected"] = "rejected"
     code: Literal[400, 401, 409]
     message: str
+    state: Literal["warming", "claimed", "yours"] | None = None
 
 
 class Call(Document):

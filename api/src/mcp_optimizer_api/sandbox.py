@@ -107,7 +107,13 @@ class Sandbox(Resource):
                 "diskLimit must be less than resources.memory, because the scratch directory is memory:"
                 " lower sandbox.diskLimit or raise sandbox.resources.memory",
                 field="diskLimit",
-            )
+            ),
+            rule(
+                "!has(self.maxConcurrentPerClient) || self.maxConcurrentPerClient <= self.maxConcurrent",
+                "maxConcurrentPerClient must not exceed maxConcurrent, the bound for all clients together:"
+                " lower sandbox.maxConcurrentPerClient or raise sandbox.maxConcurrent",
+                field="maxConcurrentPerClient",
+            ),
         )
     )
 
@@ -138,6 +144,13 @@ class Sandbox(Resource):
     disk_limit: Quantity = Field(default="100Mi", description="Size of the job's scratch directory, which is memory.")
     max_processes: int = Field(default=50, ge=1, le=1000, description="Processes and threads of one job.")
     max_concurrent: int = Field(default=50, ge=1, le=1000, description="Jobs at once per server replica; more wait, then get an error.")
+    max_concurrent_per_client: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Jobs of one client address at once, per server replica; as many more wait their turn, then get an error that says when to"
+        " try again. No limit when absent: a proxy in front shows one address for all. Clients that wait take turns in any case.",
+    )
     artifacts: SandboxArtifacts = Field(default=SandboxArtifacts(), description="Which files a job may leave behind.")
     pool: SandboxPool = Field(default=SandboxPool(), description="How many Pods are kept.")
     allow_unenforced_egress: bool = Field(

@@ -14,6 +14,7 @@ from .frames import encode
 from .health import HealthEndpoint
 from .isolation import NetworkOpenError, until_isolated
 from .journal import log
+from .owner import RETURN_SECONDS, Owner
 from .processes import kill_all_others, reap
 from .request import PROCESS_BOUNDS, RUN_BOUNDS, VERSION, Refusal, parse_start
 from .settings import Settings
@@ -38,7 +39,7 @@ class Agent:
         self._worker = worker
         self._strangers: dict[FrameStream, None] = {}
         self._job: RunningJob | None = None
-        self._owner: FrameStream | None = None
+        self._owner: Owner | None = None
         self._channel = FrameStream(self)
         self._worker_ready = False
         self._isolated = False
@@ -83,7 +84,8 @@ class Agent:
     def on_frame(self, stream: FrameStream, body: bytes) -> None:
         if stream is self._channel:
             self._from_worker(body)
-        elif stream is self._owner and self._job is not None:
+        elif self._owner is not None and stream is self._owner.stream and self._job is not None:
+            self._owner.heard()
             self._job.from_owner(body)
         elif stream in self._strangers:
             del self._strangers[stream]
@@ -104,12 +106,23 @@ class Agent:
                 self._end(EXIT_WORKER_DIED)
         elif stream is self._channel:
             self._job.channel_closed()
-        elif stream is self._owner:
-            self._job.owner_lost()
+        elif self._owner is not None and stream is self._owner.stream:
+            self._owner_left(self._job, self._owner, stream)
 
     def on_pressure(self, stream: FrameStream, full: bool) -> None:
-        if self._job is not None and stream in (self._owner, self._channel):
+        if self._job is None or self._owner is None:
+            return
+        if stream is self._channel:
             self._job.pressure(stream, full)
+        elif stream is self._owner.stream:
+            self._job.pressure(self._owner, full)
+
+    def _owner_left(self, job: RunningJob, owner: Owner, stream: FrameStream) -> None:
+        """The job ends, unless the server may be on its way back: then it has a moment."""
+        if not owner.may_return:
+            job.owner_lost()
+            return
+        asyncio.get_running_loop().call_later(RETURN_SECONDS, lambda: job.owner_lost() if owner.stream is stream else None)
 
     def _why_not_ready(self) -> str | None:
         if self._job is not None:
@@ -129,14 +142,27 @@ class Agent:
     def _answer_start(self, stream: FrameStream, body: bytes) -> None:
         try:
             request = parse_start(body, self._settings.token_sha256)
+            if self._job is not None and self._owner is not None:
+                self._welcome_back(self._job, self._owner, stream, request.job)
+                return
             if reason := self._why_not_ready():
-                raise Refusal(409, reason)
+                raise Refusal(409, reason, "warming")
         except Refusal as refusal:
             _reject(stream, refusal)
             return
-        self._owner = stream
-        self._job = RunningJob(request, stream, self._channel, self._worker, self._end)
+        self._owner = Owner(stream)
+        self._job = RunningJob(request, self._owner, self._channel, self._worker, self._end)
         self._job.begin()
+
+    def _welcome_back(self, job: RunningJob, owner: Owner, stream: FrameStream, name: str) -> None:
+        """A valid `start` after the claim: of the same job only from the server that has it, as nobody else knows its random id."""
+        if name != job.name:
+            raise Refusal(409, "claimed: this Pod runs its one job", "claimed")
+        if not owner.may_return:
+            raise Refusal(409, "claimed: this job ran here already, and its server has heard from it", "yours")
+        log("server came back")
+        owner.take_over(stream)
+        job.pressure(owner, False)
 
     def _forget(self, stream: FrameStream) -> None:
         if stream in self._strangers:
@@ -194,7 +220,8 @@ class _Stranger(FrameStream):
 
 
 def _reject(stream: FrameStream, refusal: Refusal) -> None:
-    stream.end_with(encode({"type": "rejected", "code": refusal.code, "message": refusal.message}))
+    state = {} if refusal.state is None else {"state": refusal.state}
+    stream.end_with(encode({"type": "rejected", "code": refusal.code, "message": refusal.message, **state}))
 
 
 async def _rehearse(host: str, port: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from .outbox import Outbox
-from .stream import FrameStream
+from .owner import Owner
 
 SECONDS = 4.0
 """The server waits five for the result of a job whose time is up."""
@@ -13,7 +13,7 @@ SECONDS = 4.0
 class Delivery:
     """`last` makes the result frame once all files are read; `closed` is called when the server has it."""
 
-    def __init__(self, owner: FrameStream, outbox: Outbox, last: Callable[[], bytes], closed: Callable[[], None]) -> None:
+    def __init__(self, owner: Owner, outbox: Outbox, last: Callable[[], bytes], closed: Callable[[], None]) -> None:
         self._owner = owner
         self._outbox = outbox
         self._frames = outbox.frames()

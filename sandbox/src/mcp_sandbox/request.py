@@ -17,12 +17,13 @@ VERSION = 2
 
 
 class Refusal(Exception):
-    """Why a `start` does not win the Pod: 400, 401 or 409."""
+    """Why a `start` does not win the Pod: 400, 401 or 409. `state`, with 409: whose the Pod is."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, state: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.state = state
 
 
 @dataclass(frozen=True)

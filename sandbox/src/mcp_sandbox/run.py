@@ -11,6 +11,7 @@ from typing import Any
 
 from .frames import MAX_CALL_BYTES, MAX_DEPTH, FrameError, decode, encode, frame_of, too_deep
 from .output import OutputPump
+from .owner import Owner
 from .request import RunRequest
 from .stream import FrameStream
 from .toolcalls import MAX_IN_FLIGHT, MAX_TOOL_NAME
@@ -31,7 +32,7 @@ def failure(kind: str, message: str, trace: str = "") -> Outcome:
 class Run:
     """From its frame to its result."""
 
-    def __init__(self, request: RunRequest, owner: FrameStream, channel: FrameStream, worker: Worker) -> None:
+    def __init__(self, request: RunRequest, owner: Owner, channel: FrameStream, worker: Worker) -> None:
         self.number = request.number
         self._limits, self._owner, self._channel = request.limits, owner, channel
         self._in_flight: set[int] = set()

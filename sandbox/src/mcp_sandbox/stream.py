@@ -41,6 +41,8 @@ class FrameStream(asyncio.Protocol):
         self._paused = False
         self._on_closed: list[Callable[[], None]] = []
         self.lost = False
+        self.broken = False
+        """Lost by an error or given up by us, not closed by the peer."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -78,7 +80,7 @@ class FrameStream(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
+        self.lost, self.broken = True, self.broken or exc is not None
         self._splitter = FrameSplitter()
         for notify in self._on_closed:
             notify()
@@ -127,6 +129,7 @@ class FrameStream(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once and let go of what was read."""
+        self.broken = True
         self._splitter = FrameSplitter()
         self._pending.clear()
         if self._transport is not None:

@@ -14,6 +14,7 @@ from .frames import FrameError, decode, encode
 from .inbox import Inbox
 from .memory import oom_kills
 from .outbox import Outbox
+from .owner import Owner
 from .processes import freeze, kill_all_others, kill_group, thaw
 from .request import JobRequest, Refusal, RunRequest, parse_run
 from .run import MAX_TEXT, Outcome, Run, failure
@@ -29,9 +30,7 @@ ENDS_SESSION = frozenset({"memory"})
 class RunningJob:
     """Created by the claim, lives until the Pod ends."""
 
-    def __init__(
-        self, request: JobRequest, owner: FrameStream, channel: FrameStream, worker: Worker, finished: Callable[[int], None]
-    ) -> None:
+    def __init__(self, request: JobRequest, owner: Owner, channel: FrameStream, worker: Worker, finished: Callable[[int], None]) -> None:
         self._request, self._owner, self._channel, self._worker, self._finished = request, owner, channel, worker, finished
         self._run: Run | None = None
         """None between the runs of a session."""
@@ -39,12 +38,17 @@ class RunningJob:
         self._timer: asyncio.TimerHandle | None = None
         """The end of the run, or of the wait for the next one."""
         self._ending = False
-        self._full: set[FrameStream] = set()
+        self._full: set[FrameStream | Owner] = set()
         self._oom_kills = 0
         self._exit_code: int | None = None
         self._inbox = Inbox(worker.workdir, request.files)
         self._delivery: Delivery | None = None
         self._census = Census(request.processes.max_processes, self._too_many_processes)
+
+    @property
+    def name(self) -> str:
+        """The job's id."""
+        return self._request.job
 
     def begin(self) -> None:
         """Tell both sides, start the clock."""
@@ -111,11 +115,12 @@ class RunningJob:
         if not self._ending:
             self._stop()
             kill_all_others()
-            self._finished(DELIVERED if self._run is None else UNDELIVERED)
-        elif self._delivery is not None and not self._delivery.over:
-            self._finished(UNDELIVERED)
+        # What a server may not have heard of is not delivered: the exit code tells it whether its job may run elsewhere.
+        unheard = self._owner.may_return and self._owner.stream.broken
+        cut_short = self._delivery is not None and not self._delivery.over
+        self._finished(DELIVERED if self._run is None and not unheard and not cut_short else UNDELIVERED)
 
-    def pressure(self, stream: FrameStream, full: bool) -> None:
+    def pressure(self, stream: FrameStream | Owner, full: bool) -> None:
         """A reader is slow: stop producing for it."""
         (self._full.add if full else self._full.discard)(stream)
         self._regulate()

@@ -9,6 +9,7 @@ import asyncio
 from mcp_optimizer_api.config import LimitsConfig
 
 from .asgi import Receive, Scope, disconnected
+from .clients import client_of
 from .errors import TOO_MANY, CallFailure
 from .memory import Holding, adopt, current
 from .ration import Ration
@@ -92,7 +93,7 @@ class Admission:
             del self._clients[client]
 
     def _count(self, ticket: Ticket, most: int, scope: Scope) -> None:
-        client = (scope.get("client") or ("",))[0]
+        client = client_of(scope)
         taken = self._clients.get(client, 0)
         if taken >= most:
             text = f"{most} requests from this address are being answered, limits.maxInFlightPerClient of this endpoint"

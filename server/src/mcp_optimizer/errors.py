@@ -27,15 +27,18 @@ class RpcError:
 class CallFailure(Exception):
     """A call that did not produce a result. `message` names what was wrong and what to do; it never holds a secret."""
 
-    def __init__(self, code: int, message: str, rpc: RpcError | None = None) -> None:
+    def __init__(self, code: int, message: str, rpc: RpcError | None = None, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.rpc = rpc
+        self.retry_after_s = retry_after_s
+        """After how many seconds the same call may pass; None where nobody can tell."""
 
     def envelope(self) -> dict[str, object]:
         """What the model reads."""
-        return {"code": self.code, "message": self.message}
+        shown: dict[str, object] = {"code": self.code, "message": self.message}
+        return shown if self.retry_after_s is None else {**shown, "retry_after_s": self.retry_after_s}
 
 
 class ServerFault(CallFailure):

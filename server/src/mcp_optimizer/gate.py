@@ -11,6 +11,7 @@ from mcp_optimizer_api.names import MCP_PATH
 
 from .admission import Admission
 from .asgi import App, Message, Receive, Scope, Send, replayed
+from .clients import client_of, serve
 from .depth import nested_deeper
 from .flow import paced, read_body
 from .oauth_metadata import answer_metadata, asks_for_metadata
@@ -51,6 +52,7 @@ class Gate:
             return
         admission = self._admission
         ticket = admission.ticket()
+        serve(client_of(scope))
         self.in_flight += 1
         body: bytes | None = None
         try:

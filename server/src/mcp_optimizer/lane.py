@@ -11,6 +11,8 @@ from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.job import ArtifactLimits, CallError, JobError
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
 
+from .clients import current_client
+
 
 @dataclass(frozen=True, slots=True)
 class JobFile:
@@ -31,6 +33,8 @@ class JobRequest:
     seed: int | None = None
     artifacts: ArtifactLimits | None = None
     """None: nothing that it leaves behind is taken."""
+    client: str = field(default_factory=current_client)
+    """Who asked, for limits per client."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from .lane import JobOutcome, JobRequest, OnCall, OnOutput, SandboxLane
 from .sandbox import PodLane
 
 
-def lane_of(kube: KubeClient | None, key_file: Path | None) -> SandboxLane:
+def lane_of(kube: KubeClient | None, key_file: Path | None, replica: str = "") -> SandboxLane:
     """Sandbox Pods where there is a cluster and a key to its pool; otherwise a lane that says what is missing."""
     if kube is None:
         return NoLane("this endpoint has no sandboxes: it runs outside a cluster")
     if key_file is None:
         return NoLane("this endpoint has no sandboxes: MCP_SANDBOX_KEY_FILE is not set")
-    return PodLane(kube, key_file)
+    return PodLane(kube, key_file, replica)
 
 
 class NoLane:

@@ -73,6 +73,11 @@ SANDBOXES: dict[str, tuple[Spec, str, str]] = {
         "lower the request or raise memory",
     ),
     "scratch space larger than memory": ({"sandbox": {"diskLimit": "1Gi"}}, "spec.sandbox.diskLimit", "raise sandbox.resources.memory"),
+    "more jobs of one client than of all": (
+        {"sandbox": {"maxConcurrent": 5, "maxConcurrentPerClient": 6}},
+        "spec.sandbox.maxConcurrentPerClient",
+        "lower sandbox.maxConcurrentPerClient or raise sandbox.maxConcurrent",
+    ),
     "a disk limit in words": ({"sandbox": {"diskLimit": "much"}}, "spec.sandbox.diskLimit", "128Mi or 1Gi (memory)"),
     "a sandbox image with a scheme": ({"sandbox": {"image": "https://r.example/x"}}, "spec.sandbox.image", "without https://"),
     "a runtime class in capitals": ({"sandbox": {"runtimeClassName": "GVisor"}}, "spec.sandbox.runtimeClassName", "lower-case letters"),

@@ -22,6 +22,7 @@ from mcp_optimizer_api.config import (
 from mcp_optimizer_api.names import (
     COMPONENT_LABEL,
     COMPONENT_SANDBOX,
+    COMPONENT_SERVER,
     CONFIG_KEY,
     OPTIMIZER_LABEL,
     optimizer_config_map,
@@ -128,9 +129,10 @@ def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
     return SandboxConfig(
         enabled=off is None,
         disabled_reason=off,
-        pod_selector=f"{COMPONENT_LABEL}={COMPONENT_SANDBOX},{OPTIMIZER_LABEL}={owner.name}",
+        pod_selector=f"{COMPONENT_LABEL} in ({COMPONENT_SANDBOX},{COMPONENT_SERVER}),{OPTIMIZER_LABEL}={owner.name}",
         timeout_seconds=sandbox.timeout_seconds,
         max_concurrent=sandbox.max_concurrent,
+        max_concurrent_per_client=sandbox.max_concurrent_per_client,
         max_processes=sandbox.max_processes,
         memory_bytes=_bytes(sandbox.resources.memory),
         max_artifacts=sandbox.artifacts.max_count,

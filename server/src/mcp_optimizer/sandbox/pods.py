@@ -28,28 +28,29 @@ class SandboxPod:
 
 def parse(manifest: Mapping[str, Any]) -> SandboxPod | None:
     """The Pod, or None for something that has no identity."""
-    metadata, spec, status = (_mapping(manifest.get(part)) for part in ("metadata", "spec", "status"))
+    metadata, status = (mapping(manifest.get(part)) for part in ("metadata", "status"))
     name, uid = metadata.get("name"), metadata.get("uid")
     if not isinstance(name, str) or not isinstance(uid, str):
         return None
-    owner = next((_mapping(owner) for owner in _list(metadata.get("ownerReferences")) if _mapping(owner).get("controller")), {})
-    container = _mapping(next(iter(_list(spec.get("containers"))), None))
+    owner = next((mapping(owner) for owner in _list(metadata.get("ownerReferences")) if mapping(owner).get("controller")), {})
+    container = _container(manifest)
     end = _end(metadata, status)
     ip = str(status.get("podIP") or "")
     return SandboxPod(
         name=name,
         uid=uid,
         ip=ip,
-        port=_job_port(container),
+        port=port_of(manifest, "job", JOB_PORT),
         owner_uid=str(owner.get("uid", "")),
         token_digest=_variable(container, DIGEST_VARIABLE),
-        warm=bool(ip) and not end and _is_ready(status),
+        warm=bool(ip) and not end and is_ready(status),
         end=end,
     )
 
 
-def _is_ready(status: Mapping[str, Any]) -> bool:
-    conditions = (_mapping(condition) for condition in _list(status.get("conditions")))
+def is_ready(status: Mapping[str, Any]) -> bool:
+    """Whether the kubelet says that a Pod is ready."""
+    conditions = (mapping(condition) for condition in _list(status.get("conditions")))
     return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions)
 
 
@@ -57,7 +58,7 @@ def _end(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> str:
     if status.get("reason"):
         return str(status["reason"])
     for container in _list(status.get("containerStatuses")):
-        terminated = _mapping(_mapping(_mapping(container).get("state")).get("terminated"))
+        terminated = mapping(mapping(mapping(container).get("state")).get("terminated"))
         if terminated:
             return f"{terminated.get('reason', 'Terminated')}, exit code {terminated.get('exitCode')}"
     if status.get("phase") in ("Succeeded", "Failed"):
@@ -65,21 +66,27 @@ def _end(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> str:
     return DELETED if metadata.get("deletionTimestamp") else ""
 
 
-def _job_port(container: Mapping[str, Any]) -> int:
-    for port in _list(container.get("ports")):
-        if _mapping(port).get("name") == "job":
-            return int(_mapping(port).get("containerPort") or JOB_PORT)
-    return JOB_PORT
+def port_of(manifest: Mapping[str, Any], name: str, default: int) -> int:
+    """The port of this name in the Pod's first container."""
+    for port in _list(_container(manifest).get("ports")):
+        if mapping(port).get("name") == name:
+            return int(mapping(port).get("containerPort") or default)
+    return default
+
+
+def _container(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(next(iter(_list(mapping(manifest.get("spec")).get("containers"))), None))
 
 
 def _variable(container: Mapping[str, Any], name: str) -> str:
     for variable in _list(container.get("env")):
-        if _mapping(variable).get("name") == name:
-            return str(_mapping(variable).get("value") or "")
+        if mapping(variable).get("name") == name:
+            return str(mapping(variable).get("value") or "")
     return ""
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 

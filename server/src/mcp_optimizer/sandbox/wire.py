@@ -1,6 +1,8 @@
 """Frames on a connection to an agent. Everything read is hostile: bounded, and valid by the contract's models or refused."""
 
 import asyncio
+import contextlib
+import socket
 import struct
 
 from pydantic import TypeAdapter, ValidationError
@@ -9,6 +11,8 @@ from mcp_optimizer_api.base import Document
 from mcp_optimizer_api.job import MAX_FRAME_BYTES, Accepted, AgentFrame, Artifact, Call, Ended, Output, Rejected, Result
 
 HEADER = struct.Struct(">I")
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER on, zero seconds."""
 _FRAMES: TypeAdapter[Accepted | Rejected | Call | Output | Artifact | Result | Ended] = TypeAdapter(AgentFrame)
 
 
@@ -74,3 +78,11 @@ class Wire:
     def close(self) -> None:
         """Let go of the connection; the agent ends its job."""
         self._writer.close()
+
+    def abort(self) -> None:
+        """Reset the connection: what is unread on either side is lost, and the other side sees that."""
+        sock = self._writer.get_extra_info("socket")
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._writer.transport.abort()
