@@ -20,13 +20,15 @@ from .slots import NoPlace, Slots
 class Ticket(Holding):
     """One request: the place it has taken, and what its large messages hold."""
 
-    __slots__ = ("_admission", "_client", "_placed", "_streams")
+    __slots__ = ("_admission", "_client", "_placed", "_streams", "retry_after_s")
 
     def __init__(self, admission: "Admission") -> None:
         super().__init__(admission.memory)
         self._admission = admission
         self._client: str | None = None
         self._placed = self._streams = False
+        self.retry_after_s: int | None = None
+        """What the answer's headers say about when to come again."""
 
     def leave(self) -> None:
         """The answer is written: give back everything."""
@@ -138,3 +140,10 @@ def as_stream() -> None:
     ticket = current()
     if isinstance(ticket, Ticket):
         ticket.become_stream()
+
+
+def advise(seconds: int | None) -> None:
+    """The answer to the request in whose name this code runs should say when the same one may pass."""
+    ticket = current()
+    if isinstance(ticket, Ticket):
+        ticket.retry_after_s = seconds

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from .admission import advise
 from .context import PLAIN, CallContext
 from .discovery import Discovery
 from .errors import INTERNAL, CallFailure
@@ -135,7 +136,7 @@ class Endpoint:
             outcome = str(failure.code)
             if _is_for_programs(failure, context):
                 raise
-            return failure_result(failure)
+            return _told(failure)
         except UnknownTool:
             outcome = "404"
             raise
@@ -198,6 +199,11 @@ def _is_for_programs(failure: CallFailure, context: CallContext) -> bool:
         return True
     code = failure.rpc.code if failure.rpc is not None else None
     return code == VISIT_FIRST or (code == MISSING_CAPABILITY and context.client_capabilities is not None)
+
+
+def _told(failure: CallFailure) -> Result:
+    advise(failure.retry_after_s)
+    return failure_result(failure)
 
 
 def _tool_id(name: str, server: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from mcp_optimizer_api.names import MCP_PATH
 
-from .admission import Admission
+from .admission import Admission, Ticket
 from .asgi import App, Message, Receive, Scope, Send, replayed
 from .clients import client_of, serve
 from .depth import nested_deeper
@@ -80,7 +80,7 @@ class Gate:
             except ClientLeft:
                 return
             scope[READ] = time.perf_counter()
-            send = paced(send)
+            send = paced(_advising(send, ticket))
             if self._fast is None or scope["method"] != "POST" or not await self._fast(scope, headers, body, receive, send):
                 await self._app(scope, replayed({"type": "http.request", "body": body, "more_body": False}, receive), send)
         finally:
@@ -117,6 +117,18 @@ def check_shape(body: bytes) -> None:
         raise Rejected(400, "encoding", "JSON comes in UTF-8, which has no zero bytes")
     if nested_deeper(body, MAX_DEPTH):
         raise Rejected(400, "too_deep", f"JSON may be nested {MAX_DEPTH} levels deep")
+
+
+def _advising(send: Send, ticket: Ticket) -> Send:
+    """`send` with `Retry-After` when what was called said when to come again before the headers left: those of an event stream leave first."""
+
+    async def with_advice(message: Message) -> None:
+        if ticket.retry_after_s is not None and message["type"] == "http.response.start":
+            header = (b"retry-after", str(ticket.retry_after_s).encode())
+            message = {**message, "headers": [*message.get("headers", ()), header]}
+        await send(message)
+
+    return with_advice
 
 
 def _closing(send: Send) -> Send:

@@ -165,6 +165,7 @@ def test_a_call_that_is_open_when_its_run_ends_fails_in_its_thread_and_a_late_an
 def test_a_session_without_a_run_ends_itself_and_says_so(agent: AgentProcess) -> None:
     session = Session(agent, "1", terms={"idleSeconds": 0.2})
     assert "no run for 0.2 s" in session.ended()
+    session.link.sock.close()
     assert agent.wait() == 0
 
 
