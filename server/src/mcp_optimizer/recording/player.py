@@ -66,7 +66,9 @@ class Player:
         return report
 
     def _calls_differ(self) -> Report | None:
-        unmade = min((numbers[0] for numbers in self._left.values() if numbers), default=None)
+        # A job that did not wait for an answer may end before it asks at all.
+        left = (number for numbers in self._left.values() for number in numbers if self._tape.calls[number].answer is not None)
+        unmade = min(left, default=None)
         unknown = self._unknown[0] if self._unknown else None
         if unmade is None and unknown is None:
             return None

@@ -29,7 +29,9 @@ class Recorder:
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> CallOutcome:
         """Have the call answered, and note both."""
-        asked = compact(arguments).encode("utf-8", "surrogatepass")
+        if self.given_up is not None:
+            return await self._on_call(tool, arguments)
+        asked = compact(arguments).encode("utf-8", "replace")
         # In the order in which the job asked: answers come in any.
         number = len(self._calls)
         self._calls.append(Answered(tool, asked, None, 0.0))
@@ -75,4 +77,4 @@ def _text(outcome: CallOutcome) -> bytes:
         answer["value"] = outcome.value
     elif outcome.error is not None:
         answer["error"] = {"code": outcome.error.code, "message": outcome.error.message}
-    return compact(answer).encode("utf-8", "surrogatepass")
+    return compact(answer).encode("utf-8", "replace")
