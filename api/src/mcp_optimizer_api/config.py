@@ -71,6 +71,8 @@ class SandboxConfig(Document):
     max_artifacts: int = 20
     max_artifact_bytes: int = 4 * 1024 * 1024
     """Of all artifacts of one job."""
+    same_python: bool = True
+    """Whether the sandboxes have the Python of the server, so that what is no syntax here is none there."""
 
 
 class ToolsConfig(Document):

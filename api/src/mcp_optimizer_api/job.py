@@ -25,6 +25,13 @@ from .base import Document
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 MAX_CALL_BYTES = 1024 * 1024
 """Of a `call` frame: parsed JSON can take many times its size in memory, and a server Pod holds the calls of many jobs."""
+QUESTION = "$"
+"""A `call` of a tool whose name begins so is a question to the endpoint itself, about its tools: `$servers`, `$stubs`, `$search`, `$describe`.
+
+No tool has such a name, because names of servers begin with a letter. A server that does not know the question answers 404.
+"""
+MAX_QUESTIONS = 200
+"""Of one job. They do not count as its tool calls."""
 
 
 def pod_token(pool_key: bytes, pod_name: str) -> str:
@@ -155,7 +162,7 @@ class Rejected(Document):
 
 
 class Call(Document):
-    """Agent to server: the job calls `tool` ("server.tool")."""
+    """Agent to server: the job calls `tool` ("server.tool"), or asks a question (`QUESTION`)."""
 
     type: Literal["call"] = "call"
     run: int = 1

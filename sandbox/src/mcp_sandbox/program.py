@@ -13,6 +13,7 @@ from typing import Any
 from .frames import MAX_DEPTH, too_deep
 from .hardening import grant_report_headroom
 from .request import RunRequest
+from .toolbox import install
 from .toolcalls import CallChannel, ToolError
 
 FILENAME = "<job>"
@@ -28,6 +29,8 @@ def run(request: RunRequest, channel: CallChannel, namespace: dict[str, Any], me
     filename = _filename(request.number)
     linecache.cache[filename] = (len(request.code), None, request.code.splitlines(keepends=True), filename)
     namespace.update(params=request.params, call=channel.call, acall=channel.acall, ToolError=ToolError)
+    if request.number == 1:  # later in a session these names may be the code's own
+        namespace.update(install(channel))
     namespace[LAST_VALUE] = None
     before, assigned = namespace.get("result"), request.number == 1
     try:

@@ -14,7 +14,7 @@ from .output import OutputPump
 from .owner import Owner
 from .request import RunRequest
 from .stream import FrameStream
-from .toolcalls import MAX_IN_FLIGHT, MAX_TOOL_NAME
+from .toolcalls import MAX_IN_FLIGHT, MAX_QUESTIONS, MAX_TOOL_NAME, QUESTION
 from .worker import Worker
 
 MAX_TEXT = 16_000
@@ -36,7 +36,7 @@ class Run:
         self.number = request.number
         self._limits, self._owner, self._channel = request.limits, owner, channel
         self._in_flight: set[int] = set()
-        self._calls = 0
+        self._calls = self._questions = 0
         self._started = time.monotonic()
         limit = request.limits.max_output_bytes
         self._stdout = OutputPump(worker.stdout, limit, lambda text: self._print("stdout", text))
@@ -101,12 +101,23 @@ class Run:
             raise FrameError("call without tool and arguments")
         if too_deep(arguments):
             self._refuse(seq, 400, f"the arguments are nested deeper than {MAX_DEPTH} levels")
-        elif self._calls >= self._limits.max_calls:
-            self._refuse(seq, 429, f"the job has used up its {self._limits.max_calls} tool calls")
+        elif self._is_spent(tool):
+            self._refuse(
+                seq, 429, f"the job has used up its {self._limits.max_calls} tool calls, or its {MAX_QUESTIONS} questions about tools"
+            )
         else:
-            self._calls += 1
             self._in_flight.add(seq)
             self._owner.send(_rebuilt({"type": "call", "run": self.number, "seq": seq, "tool": tool, "arguments": arguments}))
+
+    def _is_spent(self, tool: str) -> bool:
+        """Whether the job has used up its calls, or its questions; counts this one otherwise."""
+        if tool.startswith(QUESTION):
+            self._questions += 1
+            return self._questions > MAX_QUESTIONS
+        if self._calls >= self._limits.max_calls:
+            return True
+        self._calls += 1
+        return False
 
     def _refuse(self, seq: int, code: int, message: str) -> None:
         self._channel.send(encode({"type": "callResult", "seq": seq, "ok": False, "error": {"code": code, "message": message}}))

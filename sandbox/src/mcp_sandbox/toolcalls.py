@@ -13,6 +13,10 @@ from typing import Any
 from .frames import HEADER, MAX_CALL_BYTES, MAX_DEPTH, FrameError, decode, encode, too_deep
 
 MAX_TOOL_NAME = 512
+QUESTION = "$"
+"""A tool whose name begins so is a question to the endpoint itself: search, describe, stubs. Never a name of a tool."""
+MAX_QUESTIONS = 200
+"""In one job. They are not counted as tool calls."""
 MAX_IN_FLIGHT = 16
 """Calls that the agent lets wait for an answer at once; the job's next ones wait in the job."""
 

@@ -15,6 +15,7 @@ from .origins import origin_set
 from .search import Index, NearestNames, term_weights
 from .selection import hidden_by, unknown_pins
 from .spelling import Spellings, letters
+from .stubs.modules import Modules
 from .synonyms import words
 from .upstream.upstream import Offer, Upstream
 from .validation import Validate, compile_validator
@@ -101,6 +102,15 @@ class Snapshot:
     def spellings(self) -> Spellings:
         """Tools by names that are almost right."""
         return Spellings(self.tools.values())
+
+    @cached_property
+    def modules(self) -> Modules[Tool]:
+        """Tools as job code finds them."""
+        return Modules((upstream.name for upstream, _ in self.servers), self.by_server, self._meant)
+
+    def _meant(self, wrong: str) -> str | None:
+        meant = self.spellings.meant(wrong)
+        return meant[0] if meant is not None else None
 
     @cached_property
     def by_server(self) -> Mapping[str, Sequence[Tool]]:

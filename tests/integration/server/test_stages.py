@@ -35,7 +35,7 @@ async def test_every_stage_of_every_call_is_counted_once(start: Start, tmp_path:
             ("discover", {"query": "weather"}),
             ("execute", {"tool": "good.echo"}),
             ("execute", {"tool": "good.create_issue", "arguments": {}}),
-            ("execute_code", {"code": "…"}),
+            ("execute_code", {"code": "1"}),
         ):
             await ask(server.url, "tools/call", {"name": name, "arguments": arguments}, capabilities)
         assert await counts(server) == {"parse": 4, "policy": 3, "search": 1, "upstream": 2, "sandbox": 1}

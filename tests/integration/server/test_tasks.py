@@ -45,7 +45,7 @@ async def ended(url: str, task_id: str) -> JsonObject:
             await asyncio.sleep(0.05)
 
 
-def code(source: str = "…") -> JsonObject:
+def code(source: str = "1") -> JsonObject:
     return {"name": "execute_code", "arguments": {"code": source}}
 
 

@@ -140,7 +140,7 @@ async def test_calls_of_a_job_carry_the_clients_trace_when_nothing_is_traced_her
     (tmp_path / "config.json").write_text(document({"good": good.url}))
     async with serving(tmp_path / "config.json", lane=FunctionLane(body)) as server:
         await server.tools_ready(len(TOOLS))
-        await ask(server.url, "tools/call", {"name": "execute_code", "arguments": {"code": "…"}}, traceparent=SAMPLED)
+        await ask(server.url, "tools/call", {"name": "execute_code", "arguments": {"code": "1"}}, traceparent=SAMPLED)
     assert good.calls[0]["_meta"]["traceparent"] == SAMPLED
 
 

@@ -173,6 +173,11 @@ def test_the_config_carries_the_sandbox_limits_as_numbers(limit: str, bytes_: in
     assert (found.enabled, found.memory_bytes, found.max_processes) == (True, bytes_, 9)
 
 
+@pytest.mark.parametrize(("sandbox", "same"), [({}, True), ({"image": "registry.example.com/own:1"}, False)])
+def test_the_config_says_whether_sandboxes_have_the_servers_python(sandbox: dict[str, Any], same: bool) -> None:
+    assert render_config(owner("MCPOptimizer"), MCPOptimizerSpec.model_validate({"sandbox": sandbox}), []).sandbox.same_python is same
+
+
 @pytest.mark.parametrize(
     ("spec", "text"),
     [

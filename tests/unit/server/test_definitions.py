@@ -48,3 +48,4 @@ def test_the_definitions_are_valid_in_every_protocol_version(version: str) -> No
 def test_the_model_is_told_to_search_per_step_and_how_to_call_tools_from_code() -> None:
     assert "once per step" in DISCOVER["description"]
     assert 'call("server.tool", arg=value)' in EXECUTE_CODE["description"]
+    assert "tools.server.tool(arg=value)" in EXECUTE_CODE["description"]

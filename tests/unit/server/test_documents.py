@@ -20,6 +20,7 @@ from mcp_optimizer.keys import Keys
 from mcp_optimizer.lanes import NoLane
 from mcp_optimizer.meaning import EmbeddingClient
 from mcp_optimizer.patience import Patience
+from mcp_optimizer.preflight.preflight import Preflight
 from mcp_optimizer.ration import Ration
 from mcp_optimizer.recording import Recordings
 from mcp_optimizer.seal import Sealer
@@ -75,6 +76,7 @@ async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None
     peers = Peers(Signatures(Keys(None)))
     sealer = Sealer(Keys(None))
     Discovery(EmbeddingClient(), telemetry.registry)
+    Preflight(telemetry.registry)
     telemetry.registry.register(FlowCollector(Admission(Ration(1)), Patience()))
     telemetry.registry.register(FastPathCollector(FastPath(cast(Any, None), {}, cast(Any, None))))
     handles = Handles(sealer, peers)

@@ -137,4 +137,5 @@ def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
         memory_bytes=_bytes(sandbox.resources.memory),
         max_artifacts=sandbox.artifacts.max_count,
         max_artifact_bytes=sandbox.artifacts.max_bytes,
+        same_python=sandbox.image is None,
     )

@@ -13,6 +13,8 @@ from mcp_optimizer.ration import Portion, Ration
 from mcp_optimizer.visible import visible_text
 from mcp_optimizer_api.job import (
     MAX_CALL_BYTES,
+    MAX_QUESTIONS,
+    QUESTION,
     Artifact,
     ArtifactLimits,
     Call,
@@ -68,7 +70,7 @@ class Conversation:
         self._progress = progress
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
-        self._calls = 0
+        self._calls = self._questions = 0
         self._output: dict[str, list[str]] = {"stdout": [], "stderr": []}
         self._left = {"stdout": limits.max_output_bytes, "stderr": limits.max_output_bytes}
         self._started = time.monotonic()
@@ -125,15 +127,18 @@ class Conversation:
                     portion.release()
 
     def _begin_call(self, call: Call, portion: Portion) -> None:
-        self._calls += 1
-        task = asyncio.create_task(self._answer(call, self._calls))
+        question = call.tool.startswith(QUESTION)
+        self._questions += question
+        self._calls += not question
+        spent = self._questions > MAX_QUESTIONS if question else self._calls > self._limits.max_calls
+        task = asyncio.create_task(self._answer(call, spent))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: portion.release())
 
-    async def _answer(self, call: Call, number: int) -> None:
+    async def _answer(self, call: Call, spent: bool) -> None:
         async with self._slots:
-            outcome = await self._outcome(call, number)
+            outcome = await self._outcome(call, spent)
             try:
                 answer = encode(CallResult(run=self._number, seq=call.seq, ok=outcome.ok, value=outcome.value, error=outcome.error))
             except Unsendable as error:
@@ -143,11 +148,10 @@ class Conversation:
             with contextlib.suppress(OSError, RuntimeError):
                 await self._wire.send(answer)
 
-    async def _outcome(self, call: Call, number: int) -> CallOutcome:
-        if number > self._limits.max_calls:
-            return CallOutcome(
-                ok=False, error=CallError(code=TOO_MANY, message=f"the job has used up its {self._limits.max_calls} tool calls")
-            )
+    async def _outcome(self, call: Call, spent: bool) -> CallOutcome:
+        if spent:
+            which = f"{MAX_QUESTIONS} questions" if call.tool.startswith(QUESTION) else f"{self._limits.max_calls} tool calls"
+            return CallOutcome(ok=False, error=CallError(code=TOO_MANY, message=f"the job has used up its {which}"))
         try:
             return await self._on_call(call.tool, call.arguments)
         except Exception:

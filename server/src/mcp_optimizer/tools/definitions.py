@@ -50,7 +50,8 @@ EXECUTE_CODE: Final[Definition] = {
     "name": "execute_code",
     "description": (
         "Run Python in a fresh sandbox (stdlib, no network). For loops, large data: only prints and the last expression "
-        'come back. call("server.tool", arg=value) returns dict, list or str; raises ToolError. params: dict. files: in/; artifacts/ is kept.'
+        'come back. call("server.tool", arg=value), or tools.server.tool(arg=value), returns dict, list or str; raises ToolError. '
+        'search("words") lists tools. params: dict. files: in/; artifacts/ is kept.'
     ),
     "inputSchema": {
         "type": "object",

@@ -1,6 +1,6 @@
 """One call of `execute_code`, from its arguments to its answer."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mcp_optimizer.context import JOB, PLAIN, CallContext
@@ -8,18 +8,29 @@ from mcp_optimizer.errors import FORBIDDEN, INTERNAL, UNAVAILABLE, CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.lane import CallOutcome, OnOutput, SandboxLane
 from mcp_optimizer.memory import holding
+from mcp_optimizer.preflight.preflight import Preflight
 from mcp_optimizer.results import Result, error_text, job_value
+from mcp_optimizer.tools.questions import Questions
 from mcp_optimizer.tracing import child
-from mcp_optimizer_api.job import CallError
+from mcp_optimizer_api.job import QUESTION, CallError
 
 from .result import result_of
 from .take import Stores, take_of
+
+
+@dataclass(frozen=True, slots=True)
+class Aids:
+    """What job code has beside its sandbox: a look at it before it runs, and answers about the tools."""
+
+    preflight: Preflight
+    questions: Questions
 
 
 async def execute_code(
     lane: SandboxLane,
     invoker: Invoker,
     stores: Stores,
+    aids: Aids,
     arguments: dict[str, Any],
     context: CallContext = PLAIN,
     *,
@@ -33,9 +44,13 @@ async def execute_code(
     nested = replace(JOB, trace=context.trace) if context.trace else JOB
 
     async def on_call(tool: str, call_arguments: dict[str, Any]) -> CallOutcome:
+        if tool.startswith(QUESTION):
+            return await aids.questions.answer(tool, call_arguments)
         return await call_for_job(invoker, tool, call_arguments, nested)
 
     take = await take_of(arguments, snapshot, stores, on_call)
+    if arguments.get("replay") is None:  # what ran once may name tools that are gone
+        await aids.preflight.check(take.job.code, snapshot)
     span = child("sandbox job")
     ended, calls = "cancelled", 0
     try:
