@@ -22,7 +22,7 @@ POOL_KEY = b"k" * 32
 UNSELECTED = "open"
 PATIENCE_SECONDS = 4.0
 """How long after a job's deadline nothing has to have come before the job counts as one that no deadline ends."""
-WARM_SECONDS = 60.0
+WARM_SECONDS = 90.0
 
 
 class Bare:

@@ -44,7 +44,7 @@ UNFIT = "unfit"
 async def reach(target: Target, targets: list[tuple[str, str, str, int]], *, patience: float = 0.7) -> str | None:
     """Why one of `(name, protocol, host, port)` was reached from a job; a datagram without an answer counts too when the witness saw it."""
     nonce = secrets.token_hex(8)
-    outcome: Outcome = await target.run(REACH, timeout_s=18, targets=[list(each) for each in targets], nonce=nonce, patience=patience)
+    outcome: Outcome = await target.run(REACH, timeout_s=38, targets=[list(each) for each in targets], nonce=nonce, patience=patience)
     if outcome.kind == UNFIT:
         return None
     facts = outcome.expect()

@@ -29,7 +29,7 @@ EXCLUDED = "acme.hr_list_employees"
 METADATA = ("169.254.169.254", "100.100.100.200")
 """Where clouds give out the credentials of a node: here a Service of ours."""
 SANDBOX: dict[str, Any] = {
-    "timeoutSeconds": 20,
+    "timeoutSeconds": 40,
     "maxProcesses": 20,
     "resources": {"cpu": "500m", "memory": "256Mi"},
     "diskLimit": "32Mi",

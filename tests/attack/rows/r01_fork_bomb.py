@@ -40,12 +40,12 @@ BOMB = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:
 
 async def forks(target: Target) -> str | None:
     """A bounded bomb: it stops a little over the limit, so that it may succeed where the wall is down."""
-    return _over_limit(await target.run(FORKS, timeout_s=18, wanted=LIMIT + 6), "processes")
+    return _over_limit(await target.run(FORKS, timeout_s=38, wanted=LIMIT + 6), "processes")
 
 
 async def threads(target: Target) -> str | None:
     """Threads take the same places."""
-    return _over_limit(await target.run(THREADS, timeout_s=18, wanted=LIMIT + 6), "threads")
+    return _over_limit(await target.run(THREADS, timeout_s=38, wanted=LIMIT + 6), "threads")
 
 
 async def bomb(target: Target) -> str | None:

@@ -50,13 +50,13 @@ DEAF = "import os, signal, threading\nfor _ in range(3): threading.Thread(target
 
 async def share(target: Target) -> str | None:
     """As many processors as it can get."""
-    cores = (await target.run(SPIN, timeout_s=18, processes=4, seconds=3)).expect()
+    cores = (await target.run(SPIN, timeout_s=38, processes=3, seconds=3)).expect()
     return f"{cores:.2f} cores, the limit is {LIMIT_CORES}" if cores > LIMIT_CORES + 0.25 else None
 
 
 async def quota(target: Target) -> str | None:
     """What the kernel would let it have on an idle node: on a busy one nobody gets much. gVisor does not show it."""
-    cores = (await target.run(QUOTA, timeout_s=18)).expect()
+    cores = (await target.run(QUOTA, timeout_s=38)).expect()
     return f"{cores or 'all'} cores, the limit is {LIMIT_CORES}" if cores != LIMIT_CORES and target.isolation == "runc" else None
 
 
@@ -70,8 +70,8 @@ async def endless(target: Target) -> str | None:
 
 async def neighbour(target: Target) -> str | None:
     """A job beside it on the same node and pool comes to its end while it spins."""
-    spinner = asyncio.create_task(target.run(SPIN, timeout_s=18, processes=8, seconds=6))
-    outcome = await target.run("import json\nlen(json.dumps(list(range(1000))))", timeout_s=18)
+    spinner = asyncio.create_task(target.run(SPIN, timeout_s=38, processes=8, seconds=6))
+    outcome = await target.run("import json\nlen(json.dumps(list(range(1000))))", timeout_s=38)
     finished_first = not spinner.done()
     await spinner
     return None if outcome.ok and finished_first else f"the neighbour ended as {outcome.kind or 'a success, but after the spinner'}"

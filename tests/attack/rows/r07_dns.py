@@ -57,7 +57,7 @@ async def resolve(target: Target) -> str | None:
 
 
 async def _answered(target: Target, code: str, **params: Any) -> str | None:
-    outcome = await target.run(code, timeout_s=18, **params)
+    outcome = await target.run(code, timeout_s=38, **params)
     if outcome.kind == UNFIT:
         return None
     return f"names were answered: {outcome.value[:4]}" if outcome.expect() else None

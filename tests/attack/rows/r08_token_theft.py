@@ -19,7 +19,7 @@ def look(path):
     looked += 1
     for match in TOKEN.findall(text)[:2]:
         found.append([path, match.decode()])
-for top in ("/var/run", "/run", "/var/lib", "/etc", "/work", "/mnt", "/home", "/root", "/secrets", "/dev/shm"):
+for top in ("/var/run", "/run", "/var/spool", "/etc", "/work", "/mnt", "/home", "/root", "/secrets", "/dev/shm"):
     for folder, folders, files in os.walk(top):
         for name in files:
             if looked < 5000:
@@ -38,7 +38,7 @@ look("/proc/self/environ"); look("/proc/1/environ"); look("/proc/1/cmdline")
 
 async def search(target: Target) -> str | None:
     """Files, mounts and environment, by name and by the shape of a token."""
-    facts = (await target.run(SEARCH, timeout_s=18)).expect()
+    facts = (await target.run(SEARCH, timeout_s=38)).expect()
     assert facts["looked"] > 20, f"only {facts['looked']} files could be looked into"
     return f"credentials at {[path for path, _ in facts['found']]}: {_who(facts['found'][0][1])}" if facts["found"] else None
 

@@ -72,13 +72,13 @@ SETTINGS = ["HOME", "LANG", "PATH", "TMPDIR"]
 
 async def snoop(target: Target) -> str | None:
     """Every way into another process of the same user."""
-    facts = (await target.run(SNOOP, timeout_s=18)).expect()
+    facts = (await target.run(SNOOP, timeout_s=38)).expect()
     return ", ".join(facts["found"]) or None
 
 
 async def environment(target: Target) -> str | None:
     """What was given to the Pod's program, which is what the worker was forked from."""
-    facts = (await target.run(SNOOP, timeout_s=18)).expect()
+    facts = (await target.run(SNOOP, timeout_s=38)).expect()
     if facts["names"] != SETTINGS:
         return f"variables {facts['names']}"
     return f"the environment that the Pod was started with: {facts['environment'][:60]}" if facts["environment"] else None
@@ -86,7 +86,7 @@ async def environment(target: Target) -> str | None:
 
 async def own_memory(target: Target) -> str | None:
     """The worker was forked from the agent: nothing that gives a right may be left in it."""
-    outcome = await target.run(MEMORY, timeout_s=18)
+    outcome = await target.run(MEMORY, timeout_s=38)
     return "the claim token of a sandbox" if set(outcome.expect()) & target.secrets() else None
 
 

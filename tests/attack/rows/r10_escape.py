@@ -70,7 +70,7 @@ def becomes_root():
         if not os.path.exists(program): continue
         one, two = os.pipe()
         child = subprocess.Popen([program, "root"] if program.endswith("su") else [program], stdin=one, stdout=-3, stderr=-3)
-        for _ in range(200):
+        for _ in range(50):
             try:
                 uids = [line.split()[2] for line in open(f"/proc/{child.pid}/status") if line.startswith("Uid")]
             except OSError:
@@ -91,7 +91,7 @@ GUEST_KERNEL = {"a new user namespace"}
 
 async def escape(target: Target) -> str | None:
     """Every door that container escapes of the past went through."""
-    facts = (await target.run(ESCAPE, timeout_s=18)).expect()
+    facts = (await target.run(ESCAPE, timeout_s=38)).expect()
     status, found = facts["status"], list(facts["done"])
     if target.isolation == "gvisor":
         found = [name for name in found if name not in GUEST_KERNEL]

@@ -37,13 +37,13 @@ PATIENCE_SECONDS = 20.0
 
 async def after_the_result(target: Target) -> str | None:
     """Daemons whose job returns at once."""
-    outcome = await target.run(DAEMONS + "'returned'", timeout_s=18)
+    outcome = await target.run(DAEMONS + "'returned'", timeout_s=38)
     return f"ended as {outcome.kind}: {outcome.message}" if outcome.value != "returned" else await _left_over(target, outcome)
 
 
 async def after_the_result_in_short(target: Target) -> str | None:
     """The same for a proof, where the Pod is known to go on."""
-    return await _left_over(target, await target.run(DAEMONS + "'returned'", timeout_s=18), seconds=6)
+    return await _left_over(target, await target.run(DAEMONS + "'returned'", timeout_s=38), seconds=6)
 
 
 async def after_the_deadline(target: Target) -> str | None:
@@ -54,7 +54,7 @@ async def after_the_deadline(target: Target) -> str | None:
 
 async def after_exit(target: Target) -> str | None:
     """A job whose first process goes away without a word."""
-    outcome = await target.run(DAEMONS + "os._exit(0)", timeout_s=18)
+    outcome = await target.run(DAEMONS + "os._exit(0)", timeout_s=38)
     return f"ended as {outcome.kind or 'success'}" if outcome.kind != "killed" else await _left_over(target, outcome)
 
 
@@ -70,8 +70,8 @@ async def _left_over(target: Target, outcome: Outcome, *, seconds: float = PATIE
 
 async def without_end(target: Target) -> str | None:
     """What nothing in the Pod ends is ended from outside."""
-    outcome = await target.run(DAEMONS + "time.sleep(600)", timeout_s=30)
-    return None if outcome.kind in ("lost", "killed") else f"still there: {outcome.kind}"
+    outcome = await target.run(DAEMONS + "time.sleep(600)", timeout_s=40)
+    return None if outcome.kind in ("lost", "killed", "unfit") else f"still there: {outcome.kind}"
 
 
 def _deadline(seconds: int) -> Removal:
@@ -93,7 +93,7 @@ ROW = Row(
         Control(
             name="activeDeadlineSeconds",
             off=Removal(name="no activeDeadlineSeconds", pod=_no_deadline),
-            others=(NO_DEADLINE, _deadline(20)),
+            others=(NO_DEADLINE, _deadline(30)),
             attack=without_end,
         ),
     ),

@@ -62,7 +62,7 @@ async def _prove_escaping(stage: Stage) -> str | None:
     )
 
     async def effect() -> str | None:
-        return _acting(Outcome(text=result.result_of(outcome)["content"][0]["text"]))
+        return _acting(Outcome(text=result.result_of(outcome, {})["content"][0]["text"]))
 
     return await inside.proof(effect, (result, "visible_json", str))
 
