@@ -51,6 +51,14 @@ class LimitsConfig(Document):
     message_memory_bytes: int = 40 * 1024 * 1024
 
 
+class FastLaneConfig(Document):
+    """Bounds of one job without a Pod."""
+
+    memory_bytes: int = 16 * 1024 * 1024
+    timeout_seconds: float = 30.0
+    max_calls: int = 1000
+
+
 class SandboxConfig(Document):
     """Where and how jobs run. `pod_selector` is a label selector in the API server's string form: sandboxes, and the replicas that share them."""
 
@@ -73,6 +81,8 @@ class SandboxConfig(Document):
     """Of all artifacts of one job."""
     same_python: bool = True
     """Whether the sandboxes have the Python of the server, so that what is no syntax here is none there."""
+    fast_lane: FastLaneConfig | None = None
+    """None: every job gets a Pod."""
 
 
 class ToolsConfig(Document):

@@ -96,6 +96,35 @@ class SandboxArtifacts(Resource):
     )
 
 
+class FastLane(Resource):
+    """Pure orchestration code without a Pod."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!isQuantity(string(self.maxMemory)) || (quantity(string(self.maxMemory)).compareTo(quantity('4Mi')) >= 0"
+                " && quantity(string(self.maxMemory)).compareTo(quantity('64Mi')) <= 0)",
+                "maxMemory must be from 4Mi to 64Mi, because four jobs at once share the server Pod's memory: code that needs more gets a Pod",
+                field="maxMemory",
+            )
+        )
+    )
+
+    enabled: bool = Field(
+        default=False,
+        description="Run code that only calls tools and handles their results in an interpreter of its own, inside the server Pods and without a"
+        " Pod of its own. Code that breaks out of that interpreter is confined by seccomp and Landlock alone, in the server Pod and under"
+        " its user id: a weaker wall than a Pod. Enable it only where the agents are trusted that far.",
+    )
+    timeout_seconds: int = Field(
+        default=30, ge=1, le=300, description="Wall-clock limit of a job there; with a larger timeout_s it gets a Pod."
+    )
+    max_memory: Quantity = Field(
+        default="16Mi", description="Memory of a job there, from 4Mi to 64Mi. Four at once run in each server Pod."
+    )
+    max_calls: int = Field(default=1000, ge=1, le=1000, description="Tool calls of a job there.")
+
+
 class Sandbox(Resource):
     """Where execute_code runs: a fresh Pod for each job."""
 
@@ -153,6 +182,7 @@ class Sandbox(Resource):
     )
     artifacts: SandboxArtifacts = Field(default=SandboxArtifacts(), description="Which files a job may leave behind.")
     pool: SandboxPool = Field(default=SandboxPool(), description="How many Pods are kept.")
+    fast_lane: FastLane = Field(default=FastLane(), description="Where pure orchestration code runs without a Pod. Off by default.")
     allow_unenforced_egress: bool = Field(
         default=False,
         description="Run jobs even where the cluster's network plugin does not enforce NetworkPolicies: code may then reach the network,"

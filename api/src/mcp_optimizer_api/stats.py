@@ -60,6 +60,10 @@ class SandboxStats(Document):
     lost: int = 0
     refused: int = 0
     conflicts: int = 0
+    fast_jobs: int = 0
+    """That ended in the fast lane, without a Pod; none of the other numbers has them."""
+    fast_starts: int = 0
+    """Of the fast lane's child process."""
 
 
 class ServerStats(Document):

@@ -35,6 +35,10 @@ class JobRequest:
     """None: nothing that it leaves behind is taken."""
     client: str = field(default_factory=current_client)
     """Who asked, for limits per client."""
+    timeout_chosen: bool = False
+    """Whether the caller named the time, or got what the endpoint gives at most."""
+    lane: Literal["auto", "pod"] = "auto"
+    """`pod`: not in the fast lane, whatever the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class JobOutcome:
     duration_ms: float = 0.0
     artifacts: tuple[Artifact, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    lane: Literal["", "fast"] = ""
+    """`fast` when no Pod was used."""
 
 
 OnCall = Callable[[str, dict[str, Any]], Awaitable[CallOutcome]]

@@ -7,9 +7,12 @@ from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
 
 from .errors import UNAVAILABLE, CallFailure
+from .fastlane.lane import FastLane
+from .fastlane.metrics import FastLaneMetrics
 from .kube import KubeClient
 from .lane import JobOutcome, JobRequest, OnCall, OnOutput, SandboxLane
 from .sandbox import PodLane
+from .telemetry import Telemetry
 
 
 def lane_of(kube: KubeClient | None, key_file: Path | None, replica: str = "") -> SandboxLane:
@@ -19,6 +22,11 @@ def lane_of(kube: KubeClient | None, key_file: Path | None, replica: str = "") -
     if key_file is None:
         return NoLane("this endpoint has no sandboxes: MCP_SANDBOX_KEY_FILE is not set")
     return PodLane(kube, key_file, replica)
+
+
+def with_fast_lane(pods: SandboxLane, telemetry: Telemetry) -> SandboxLane:
+    """The same lane behind one that may take pure orchestration code, once the configuration says so."""
+    return FastLane(pods, FastLaneMetrics(telemetry.registry), telemetry.fallback)
 
 
 class NoLane:

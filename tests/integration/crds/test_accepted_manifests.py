@@ -34,6 +34,7 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "web pages that may speak to the endpoint": {"allowedOrigins": ["https://app.example.com", "http://localhost:6274"]},
     "warm Pods that cost little": {"sandbox": {"resources": {"cpu": "50m", "requests": {"cpu": "10m", "memory": "32Mi"}}}},
     "recorded jobs": {"recording": {"enabled": True, "retentionSeconds": 86400, "maxBytes": 134217728}},
+    "a fast lane": {"sandbox": {"fastLane": {"enabled": True, "timeoutSeconds": 300, "maxMemory": "64Mi", "maxCalls": 1}}},
     "no files of jobs": {"sandbox": {"artifacts": {"maxCount": 0}}},
     "sandboxes on nodes of their own": {
         "sandbox": {

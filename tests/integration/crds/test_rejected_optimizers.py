@@ -28,6 +28,26 @@ REJECTED: dict[str, tuple[Spec, str, str]] = {
         "spec.resources",
         "add resources.requests.cpu",
     ),
+    "too little memory for the fast lane": (
+        {"sandbox": {"fastLane": {"maxMemory": "1Mi"}}},
+        "spec.sandbox.fastLane.maxMemory",
+        "from 4Mi to 64Mi",
+    ),
+    "too much memory for the fast lane": (
+        {"sandbox": {"fastLane": {"maxMemory": "65Mi"}}},
+        "spec.sandbox.fastLane.maxMemory",
+        "from 4Mi to 64Mi",
+    ),
+    "a fast lane without an end": (
+        {"sandbox": {"fastLane": {"timeoutSeconds": 301}}},
+        "spec.sandbox.fastLane.timeoutSeconds",
+        "less than or equal to 300",
+    ),
+    "a fast lane without calls": (
+        {"sandbox": {"fastLane": {"maxCalls": 0}}},
+        "spec.sandbox.fastLane.maxCalls",
+        "greater than or equal to 1",
+    ),
     "negative replicas": ({"replicas": -1}, "spec.replicas", "greater than or equal to 0"),
     "too many replicas": ({"replicas": 1001}, "spec.replicas", "less than or equal to 1000"),
     "replicas as text": ({"replicas": "3"}, "spec.replicas", "must be of type integer"),

@@ -6,7 +6,16 @@ import pytest
 from tests.unit.operator.test_desired import of_optimizer, one, owner
 
 from mcp_operator.desired.configmap import render_config, upstream
-from mcp_optimizer_api.config import BreakerConfig, LimitsConfig, RecordingConfig, RetriesConfig, SandboxConfig, UpstreamConfig
+from mcp_optimizer_api.config import (
+    BreakerConfig,
+    FastLaneConfig,
+    LimitsConfig,
+    RecordingConfig,
+    RetriesConfig,
+    SandboxConfig,
+    ServerConfig,
+    UpstreamConfig,
+)
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec
 from mcp_optimizer_api.server import MCPServerSpec
 
@@ -91,3 +100,16 @@ def test_the_longest_call_decides_how_long_a_server_pod_may_take_to_end() -> Non
     assert grace() == grace(30) == (60, "55")
     assert grace(30, 250) == (300, "295")
     assert grace(3600) == (3720, "3715")
+
+
+def test_the_config_has_a_fast_lane_when_asked_and_its_memory_is_taken_from_that_of_messages() -> None:
+    def rendered(**fast: Any) -> ServerConfig:
+        return render_config(owner("MCPOptimizer"), MCPOptimizerSpec.model_validate({"sandbox": {"fastLane": fast}}), [])
+
+    assert rendered().sandbox.fast_lane is None
+    assert rendered(maxMemory="8Mi").sandbox.fast_lane is None
+    assert rendered(enabled=True).sandbox.fast_lane == FastLaneConfig(), "defaults of the resource and of the rendered config differ"
+    found = rendered(enabled=True, maxMemory="8Mi", timeoutSeconds=3, maxCalls=7)
+    assert found.sandbox.fast_lane == FastLaneConfig(memory_bytes=8 * 1024 * 1024, timeout_seconds=3, max_calls=7)
+    taken = (64 + 4 * (16 + 8)) * 1024 * 1024
+    assert rendered().limits.message_memory_bytes - found.limits.message_memory_bytes == taken // 8

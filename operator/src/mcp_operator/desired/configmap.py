@@ -9,6 +9,7 @@ from mcp_optimizer_api.config import (
     BatchConfig,
     BreakerConfig,
     EmbeddingConfig,
+    FastLaneConfig,
     LimitsConfig,
     OAuthConfig,
     RecordingConfig,
@@ -28,6 +29,7 @@ from mcp_optimizer_api.names import (
     optimizer_config_map,
 )
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec
+from mcp_optimizer_api.sandbox import FastLane
 from mcp_optimizer_api.search import Embedding
 from mcp_optimizer_api.server import MCPServerSpec
 
@@ -41,6 +43,9 @@ PROGRAM_BYTES: Final = 192 * 1024 * 1024
 """What the server itself takes, its small requests, and the results it keeps for later."""
 MEMORY_PER_MESSAGE_BYTE: Final = 8
 LEAST_MESSAGE_MEMORY: Final = 4 * 1024 * 1024
+FAST_LANE_BYTES: Final = 64 * 1024 * 1024
+"""Of the fast lane's child process and its spare workers: measured with bench/fastlane.py."""
+FAST_LANE_JOBS, FAST_LANE_WORKER_BYTES = 4, 16 * 1024 * 1024
 
 
 def upstream(owner: Owner, spec: MCPServerSpec) -> UpstreamConfig:
@@ -109,7 +114,15 @@ def _message_memory(spec: MCPOptimizerSpec) -> int:
     limits = spec.resources.limits if spec.resources is not None else None
     container = limits.memory if limits is not None and limits.memory is not None else DEFAULT_RESOURCES["limits"]["memory"]
     recordings = spec.recording.max_bytes if spec.recording.enabled else 0
-    return max(LEAST_MESSAGE_MEMORY, (_bytes(container) - PROGRAM_BYTES - recordings) // MEMORY_PER_MESSAGE_BYTE)
+    return max(LEAST_MESSAGE_MEMORY, (_bytes(container) - PROGRAM_BYTES - recordings - _fast_lane_bytes(spec)) // MEMORY_PER_MESSAGE_BYTE)
+
+
+def _fast_lane_bytes(spec: MCPOptimizerSpec) -> int:
+    """What its child process and four jobs take of the server's container."""
+    fast = spec.sandbox.fast_lane
+    if not fast.enabled:
+        return 0
+    return FAST_LANE_BYTES + FAST_LANE_JOBS * (FAST_LANE_WORKER_BYTES + _bytes(fast.max_memory))
 
 
 def _bytes(quantity: str) -> int:
@@ -138,4 +151,11 @@ def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
         max_artifacts=sandbox.artifacts.max_count,
         max_artifact_bytes=sandbox.artifacts.max_bytes,
         same_python=sandbox.image is None,
+        fast_lane=_fast_lane(sandbox.fast_lane),
     )
+
+
+def _fast_lane(wanted: FastLane) -> FastLaneConfig | None:
+    if not wanted.enabled:
+        return None
+    return FastLaneConfig(memory_bytes=_bytes(wanted.max_memory), timeout_seconds=wanted.timeout_seconds, max_calls=wanted.max_calls)

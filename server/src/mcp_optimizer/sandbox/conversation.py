@@ -58,11 +58,14 @@ class Conversation:
         number: int = 1,
         files: Sequence[JobFile] = (),
         artifacts: ArtifactLimits | None = None,
+        kinds: frozenset[str] = KINDS,
     ) -> None:
+        """`kinds`: what an error may be; another one is told as `killed`."""
         self._wire = wire
         self._files = files
         self._intake = Intake(artifacts, current())
         self._number = number
+        self._kinds = kinds
         self._ration = ration
         self._own_ration = Ration(JOB_RATION_BYTES)
         self._limits = limits
@@ -178,7 +181,7 @@ class Conversation:
             return self._outcome_of(result, None)
         error = result.error or JobError(kind="killed", message="the sandbox gave no reason")
         return self._outcome_of(
-            result, error if error.kind in KINDS else JobError(kind="killed", message=error.message, traceback=error.traceback)
+            result, error if error.kind in self._kinds else JobError(kind="killed", message=error.message, traceback=error.traceback)
         )
 
     def _ended(self, kind: str, message: str) -> JobOutcome:

@@ -17,7 +17,17 @@ def request_of(arguments: dict[str, Any], sandbox: SandboxConfig) -> JobRequest:
     """The job. Raises `CallFailure` 400."""
     code = code_of(arguments)
     artifacts = ArtifactLimits(max_count=sandbox.max_artifacts, max_bytes=sandbox.max_artifact_bytes) if sandbox.max_artifacts else None
-    return JobRequest(code=code, params=object_argument(arguments, "params"), timeout_s=_timeout(arguments, sandbox), artifacts=artifacts)
+    lane = arguments.get("lane", "auto")
+    if lane not in ("auto", "pod"):
+        raise CallFailure(BAD_REQUEST, 'lane must be "auto" or "pod"')
+    return JobRequest(
+        code=code,
+        params=object_argument(arguments, "params"),
+        timeout_s=_timeout(arguments, sandbox),
+        timeout_chosen=arguments.get("timeout_s") is not None,
+        lane=lane,
+        artifacts=artifacts,
+    )
 
 
 def _timeout(arguments: dict[str, Any], sandbox: SandboxConfig) -> float:

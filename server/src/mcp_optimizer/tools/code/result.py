@@ -29,6 +29,8 @@ def result_of(outcome: JobOutcome, about: Mapping[str, Any]) -> Result:
             shown[name] = text
         if dropped:
             shown[f"{name}_truncated_bytes"] = dropped
+    if outcome.lane:
+        shown["lane"] = outcome.lane
     shown.update(about)
     shown["calls"] = outcome.calls
     shown["duration_ms"] = round(outcome.duration_ms, 1)
