@@ -17,7 +17,7 @@ from mcp_optimizer.federation import Federation
 from mcp_optimizer.flow_metrics import FlowCollector
 from mcp_optimizer.job_metrics import JobStoresCollector
 from mcp_optimizer.keys import Keys
-from mcp_optimizer.lanes import NoLane
+from mcp_optimizer.lanes import NoLane, with_fast_lane
 from mcp_optimizer.meaning import EmbeddingClient
 from mcp_optimizer.patience import Patience
 from mcp_optimizer.preflight.preflight import Preflight
@@ -72,7 +72,7 @@ async def test_bad_and_repeated_documents_are_not_applied() -> None:
 
 async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None:
     telemetry = Telemetry()
-    telemetry.registry.register(StateCollector(Federation(), NoLane("none")))
+    telemetry.registry.register(StateCollector(Federation(), with_fast_lane(NoLane("none"), telemetry)))
     peers = Peers(Signatures(Keys(None)))
     sealer = Sealer(Keys(None))
     Discovery(EmbeddingClient(), telemetry.registry)
