@@ -117,20 +117,25 @@ async def test_an_invented_kind_of_error_is_not_passed_on(lane: PodLane, imposto
     assert outcome.error.kind == "killed"
 
 
-async def test_the_call_budget_holds_even_when_the_agent_does_not_count(lane: PodLane, impostor: Impostor) -> None:
+@pytest.mark.parametrize(("tool", "counted"), [("a.b", 4), ("$search", 0)])
+async def test_the_budgets_hold_even_when_the_agent_does_not_count(
+    lane: PodLane, impostor: Impostor, monkeypatch: pytest.MonkeyPatch, tool: str, counted: int
+) -> None:
     lane.configure(config(max_calls=2), "ns", OWNER)
+    monkeypatch.setattr(conversation, "MAX_QUESTIONS", 2)
     answers: list[dict[str, Any]] = []
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, job: str) -> None:
         writer.write(frame({"type": "accepted", "job": job}))
         for seq in range(4):
-            writer.write(frame({"type": "call", "seq": seq, "tool": "a.b", "arguments": {}}))
+            writer.write(frame({"type": "call", "seq": seq, "tool": tool, "arguments": {}}))
             (length,) = struct.unpack(">I", await reader.readexactly(4))
             answers.append(json.loads(await reader.readexactly(length)))
         writer.write(frame(RESULT))
 
     await impostor(script)
-    assert (await run(lane)).ok
+    outcome = await run(lane)
+    assert (outcome.ok, outcome.calls) == (True, counted)
     assert [answer["ok"] for answer in answers] == [True, True, False, False]
     assert answers[-1]["error"]["code"] == 429
 

@@ -11,7 +11,8 @@ def identifier(name: str, empty: str = "tool") -> str:
     """`name` as a Python identifier: other characters become `_`, keywords get one behind them. Never begins with two underscores."""
     # Python itself reads names in this form: anything else could not be reached by an attribute.
     text = unicodedata.normalize("NFKC", name)[:MAX_LENGTH]
-    text = "".join(char if f"a{char}".isidentifier() else "_" for char in text)
+    if not f"a{text}".isidentifier():
+        text = "".join(char if f"a{char}".isidentifier() else "_" for char in text)
     if text.startswith("__"):
         text = "_" + text.lstrip("_")
     if not text.strip("_"):
