@@ -27,6 +27,7 @@ try:
     call("good.fail")
 except ToolError as error:
     print(error)
+print(tools.good.weather(city="Rome"), search("weather")[0]["id"])
 (artifacts / "out.txt").write_text("x" * random.randrange(1000))
 found[0]["celsius"] * random.randrange(10**9)
 """
@@ -68,7 +69,7 @@ async def test_a_replay_ends_as_the_recording_and_no_server_hears_of_it(start: S
         assert again["replay"] == {"identical": True}
         assert (again["result"], again["stdout"]) == (first["result"], first["stdout"])
         assert [item["sha256"] for item in again["artifacts"]] == [item["sha256"] for item in first["artifacts"]]
-        assert len(good.calls) == calls == 4
+        assert len(good.calls) == calls == 5
         metrics = (await two.get("/metrics"))[1]
         assert 'mcp_optimizer_replays_total{outcome="identical"} 1.0' in metrics
         assert "mcp_optimizer_recordings 1.0" in (await one.get("/metrics"))[1]

@@ -35,7 +35,7 @@ async def recorded(*calls: tuple[str, dict[str, Any]], outcome: JobOutcome | Non
 async def player_of(*calls: tuple[str, dict[str, Any]], outcome: JobOutcome | None = None) -> Player:
     data = await recorded(*calls, outcome=outcome)
     assert data is not None
-    return Player(read(data))
+    return Player(read(data), server)
 
 
 async def test_a_recording_has_all_that_the_job_was_given() -> None:
@@ -64,7 +64,7 @@ async def test_equal_calls_get_their_answers_in_turn() -> None:
     recorder = Recorder(Given(JOB, ""), counting, 10**6, None)
     for _ in range(2):
         await recorder.call("next", {})
-    player = Player(read(recorder.finish(JobOutcome(ok=True)) or b""))
+    player = Player(read(recorder.finish(JobOutcome(ok=True)) or b""), server)
     assert [(await player.call("next", {})).value for _ in range(2)] == ["one", "two"]
     third = await player.call("next", {})
     assert third.error is not None and third.error.code == 409
@@ -91,6 +91,19 @@ async def test_a_call_that_the_job_did_not_wait_for_is_no_difference_and_gets_no
     assert player.report(JobOutcome(ok=True, value=1))["identical"] is True
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(player.call("never", {}), 0.05)
+
+
+async def test_questions_about_the_catalogue_are_no_calls() -> None:
+    player = await player_of(("$stubs", {"server": "a"}), ("t", {"x": 1}))
+    for _ in range(2):
+        assert (await player.call("$stubs", {"server": "a"})).value["asked"] == {"server": "a"}
+    assert (await player.call("$search", {"query": "q"})).value["asked"] == {"query": "q"}
+    await player.call("t", {"x": 2})
+    assert player.report(JobOutcome(ok=True, value=1))["first_difference"] == {
+        "call": 1,
+        "recorded": {"tool": "t", "arguments": {"x": 1}},
+        "actual": {"tool": "t", "arguments": {"x": 2}},
+    }
 
 
 @pytest.mark.parametrize(

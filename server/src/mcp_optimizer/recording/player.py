@@ -1,7 +1,8 @@
 """Answers the calls of a job from a recording. No server hears of any.
 
 A call is matched by its tool and its arguments, not by its place: threads and asyncio tasks may ask in another order each time. Of calls
-that are equal, the first gets the first answer.
+that are equal, the first gets the first answer. Questions about the catalogue are no calls: one that was not recorded is answered by the
+endpoint itself.
 """
 
 import asyncio
@@ -11,8 +12,8 @@ from typing import Any, Final
 
 import orjson
 
-from mcp_optimizer.lane import CallOutcome, JobOutcome
-from mcp_optimizer_api.job import CallError
+from mcp_optimizer.lane import CallOutcome, JobOutcome, OnCall
+from mcp_optimizer_api.job import QUESTION, CallError
 
 from .tape import PARTS, Tape, parts_of
 
@@ -28,9 +29,13 @@ _Key = tuple[str, str]
 class Player:
     """`call` stands where the job's calls were answered; `report` says what differed."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, ask: OnCall) -> None:
         self._tape = tape
-        self._keys = [_key(call.tool, call.arguments) for call in tape.calls]
+        self._ask = ask
+        self._calls = [call for call in tape.calls if not call.tool.startswith(QUESTION)]
+        questions = [call for call in tape.calls if call.tool.startswith(QUESTION)]
+        self._told = {_key(question.tool, question.arguments): question for question in questions if question.answer is not None}
+        self._keys = [_key(call.tool, call.arguments) for call in self._calls]
         self._left: defaultdict[_Key, deque[int]] = defaultdict(deque)
         for number, key in enumerate(self._keys):
             self._left[key].append(number)
@@ -40,19 +45,18 @@ class Player:
     async def call(self, tool: str, arguments: dict[str, Any]) -> CallOutcome:
         """The recorded answer."""
         key = _key(tool, arguments)
+        if tool.startswith(QUESTION):
+            return _answered(self._told[key].answer) if key in self._told else await self._ask(tool, arguments)
         self._asked.append(key)
         if not self._left[key]:
             self._unknown.append(len(self._asked) - 1)
             message = f"this is a replay, and the recorded job did not make this call of {tool[:200]} (again)"
             return CallOutcome(ok=False, error=CallError(code=NOT_RECORDED, message=message))
-        answer = self._tape.calls[self._left[key].popleft()].answer
+        answer = self._calls[self._left[key].popleft()].answer
         if answer is None:
             # The recorded job ended before there was an answer.
             await asyncio.Event().wait()
-            raise AssertionError
-        if answer["ok"]:
-            return CallOutcome(ok=True, value=answer["value"])
-        return CallOutcome(ok=False, error=CallError(**answer["error"]))
+        return _answered(answer)
 
     def report(self, outcome: JobOutcome) -> Report:
         """`identical`, and what was not: `first_difference` of the calls or else of the outcome, and `order` when equal calls came in another."""
@@ -67,7 +71,7 @@ class Player:
 
     def _calls_differ(self) -> Report | None:
         # A job that did not wait for an answer may end before it asks at all.
-        left = (number for numbers in self._left.values() for number in numbers if self._tape.calls[number].answer is not None)
+        left = (number for numbers in self._left.values() for number in numbers if self._calls[number].answer is not None)
         unmade = min(left, default=None)
         unknown = self._unknown[0] if self._unknown else None
         if unmade is None and unknown is None:
@@ -83,6 +87,12 @@ class Player:
             if recorded != asked:
                 return {"call": number + 1, "recorded": _shown(recorded), "actual": _shown(asked)}
         return None
+
+
+def _answered(answer: dict[str, Any] | None) -> CallOutcome:
+    if answer is not None and answer["ok"]:
+        return CallOutcome(ok=True, value=answer["value"])
+    return CallOutcome(ok=False, error=CallError(**answer["error"]) if answer is not None else None)
 
 
 def _key(tool: str, arguments: dict[str, Any]) -> _Key:

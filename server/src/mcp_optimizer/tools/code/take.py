@@ -45,7 +45,7 @@ async def take_of(arguments: dict[str, Any], snapshot: Snapshot, stores: Stores,
     if not stores.recordings.enabled and (record or handle is not None):
         raise CallFailure(FORBIDDEN, _OFF)
     if handle is not None:
-        return await _replayed(handle, arguments, snapshot, stores)
+        return await _replayed(handle, arguments, snapshot, stores, on_call)
     job = replace(request_of(arguments, snapshot.config.sandbox), files=await files_of(arguments, stores.artifacts))
     if record is False or not stores.recordings.enabled:
         return Take(job, on_call, lambda _: {})
@@ -63,7 +63,7 @@ def _recorded(job: JobRequest, snapshot: Snapshot, recordings: Recordings, on_ca
     return Take(job, recorder.call, about)
 
 
-async def _replayed(handle: Any, arguments: dict[str, Any], snapshot: Snapshot, stores: Stores) -> Take:
+async def _replayed(handle: Any, arguments: dict[str, Any], snapshot: Snapshot, stores: Stores, on_call: OnCall) -> Take:
     if not isinstance(handle, str):
         raise CallFailure(BAD_REQUEST, "replay must be the recording that an earlier answer named")
     for name in ("params", "files", "record"):
@@ -74,7 +74,7 @@ async def _replayed(handle: Any, arguments: dict[str, Any], snapshot: Snapshot, 
     today = request_of({**arguments, "code": arguments.get("code") or tape.given.job.code}, snapshot.config.sandbox)
     timeout = today.timeout_s if arguments.get("timeout_s") is not None else tape.given.job.timeout_s
     job = replace(tape.given.job, code=today.code, timeout_s=timeout, artifacts=today.artifacts)
-    player = Player(tape)
+    player = Player(tape, on_call)
 
     def about(outcome: JobOutcome) -> dict[str, Any]:
         report = player.report(outcome)
