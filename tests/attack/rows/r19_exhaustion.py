@@ -69,33 +69,70 @@ async def _prove_places(stage: Stage) -> str | None:
     return await inside.proof(_more_than_two, (JobSlots, "take", nothing), (JobSlots, "give", lambda *_: None))
 
 
-async def _more_than_two() -> str | None:
-    running = 0
+async def _prove_turns(stage: Stage) -> str | None:
+    """One client has all the jobs it can get when another comes."""
 
+    def for_all(self: JobSlots, limit: int, per_client: int | None, seconds: float) -> None:
+        original(self, limit, None, seconds)
+
+    original = JobSlots.configure
+    return await inside.proof(_second_client_refused, (JobSlots, "configure", for_all))
+
+
+async def _second_client_refused() -> str | None:
+    started: list[str] = []
+    settings = {"max_concurrent": 3, "max_concurrent_per_client": 2, "queue_seconds": 1}
+    async with (
+        inside.impostor(_endless(started)) as port,
+        inside.lane(*(inside.warm_pod(f"p-{n}", port) for n in range(8)), **settings) as lane,
+    ):
+        jobs = [asyncio.create_task(_job(lane, client)) for client in ("greedy",) * 8 + ("modest",)]
+        await asyncio.wait(jobs, timeout=3)
+        modest = not jobs[-1].done()
+        await _ended(jobs)
+    return None if modest else "the second client was refused"
+
+
+def _endless(started: list[str]) -> inside.Script:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, job: str) -> None:
-        nonlocal running
-        running += 1
+        started.append(job)
         await reader.read()
 
+    return script
+
+
+async def _job(lane: PodLane, client: str) -> None:
     async def on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:
         return CallOutcome(ok=True)
 
-    async def job(lane: PodLane) -> None:
-        with contextlib.suppress(CallFailure, asyncio.CancelledError):
-            await lane.run(JobRequest(code="1", timeout_s=10), on_call)
+    with contextlib.suppress(CallFailure, asyncio.CancelledError):
+        await lane.run(JobRequest(code="1", timeout_s=10, client=client), on_call)
 
-    async with inside.impostor(script) as port, inside.lane(*(inside.warm_pod(f"p-{n}", port) for n in range(8)), max_concurrent=2) as lane:
-        jobs = [asyncio.create_task(job(lane)) for _ in range(8)]
+
+async def _ended(jobs: list["asyncio.Task[None]"]) -> None:
+    for each in jobs:
+        each.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+
+
+async def _more_than_two() -> str | None:
+    started: list[str] = []
+    async with (
+        inside.impostor(_endless(started)) as port,
+        inside.lane(*(inside.warm_pod(f"p-{n}", port) for n in range(8)), max_concurrent=2) as lane,
+    ):
+        jobs = [asyncio.create_task(_job(lane, f"client-{n}")) for n in range(8)]
         await asyncio.wait(jobs, timeout=1)
-        for each in jobs:
-            each.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
-    return f"{running} jobs at once" if running > 2 else None
+        await _ended(jobs)
+    return f"{len(started)} jobs at once" if len(started) > 2 else None
 
 
 ROW = Row(
     number=19,
     name="exhaustion of the pool",
     attacks=(flood,),
-    controls=(Control(name="places for jobs", prove=_prove_places),),
+    controls=(
+        Control(name="places for jobs", prove=_prove_places),
+        Control(name="places per client", prove=_prove_turns),
+    ),
 )

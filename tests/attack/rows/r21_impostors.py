@@ -10,7 +10,7 @@ from scripts.stack.shell import CommandError, get, kubectl
 from mcp_operator.desired.sandbox_pod import WORKDIR
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobRequest
-from mcp_optimizer.sandbox import PodLane
+from mcp_optimizer.sandbox.claims import Claims
 from mcp_optimizer.sandbox.key import PoolKey
 from mcp_optimizer.sandbox.pods import SandboxPod
 from mcp_optimizer_api.job import Start, pod_token, token_digest
@@ -160,10 +160,10 @@ async def _prove_digest(stage: Stage) -> str | None:
 
 
 async def _prove_owner(stage: Stage) -> str | None:
-    def any_owner(self: PodLane, pod: SandboxPod) -> bool:
+    def any_owner(self: Claims, pod: SandboxPod) -> bool:
         return self._key.fits(pod.name, pod.token_digest)
 
-    return await inside.proof(lambda: _dialled(owner="somebody"), (PodLane, "_is_ours", any_owner))
+    return await inside.proof(lambda: _dialled(owner="somebody"), (Claims, "_is_ours", any_owner))
 
 
 ROW = Row(
