@@ -42,13 +42,13 @@ async def test_an_unknown_tool_gets_the_nearest_names(endpoint: str) -> None:
 
 
 async def test_code_runs_in_a_pod_of_its_own_that_is_replaced_within_three_seconds(endpoint: str, stack: str) -> None:
-    waiting.until("two warm Pods", lambda: _warm(stack) == 2, seconds=60)
+    waiting.until("two warm Pods", lambda: _warm(stack) >= 2, seconds=60)
     before = {pod["metadata"]["name"] for pod in get("pods", namespace=stack, selector=SANDBOX)}
     code = 'found = call("acme.billing_list_invoices", limit=2)\nimport socket\n{"n": len(found["invoices"]), "pod": socket.gethostname()}'
     failed, text, _ = await agent.run_code(endpoint, code)
     started = time.monotonic()
     assert not failed, text
-    waiting.until("one Pod used up and replaced", lambda: len(_names(stack) & before) == 1 and _warm(stack) == 2, seconds=30, every=0.1)
+    waiting.until("one Pod used up and replaced", lambda: len(before - _names(stack)) == 1 and _warm(stack) >= 2, seconds=30, every=0.1)
     assert time.monotonic() - started < 30
     assert '"n":2' in text.replace(" ", "")
 
@@ -60,7 +60,7 @@ async def test_status_reports_servers_sandboxes_and_metrics(endpoint: str, stack
         status = get("mcpo", "main", stack)["status"]
         return (
             status["totals"]["tools"] >= 150
-            and status["sandboxes"]["warm"] == 2
+            and status["sandboxes"]["warm"] >= 2
             and status.get("metrics", {}).get("tokensSavedPercent", 0) > 90
         )
 

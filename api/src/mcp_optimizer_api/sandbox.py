@@ -148,7 +148,7 @@ class Sandbox(Resource):
 
     image: Image | None = Field(default=None, description="Image of the sandbox; must contain the job agent. Default: the operator's.")
     runtime_class_name: ObjectName | None = Field(
-        default=None, description="RuntimeClass of the Pods, for example gvisor. A missing one refuses jobs."
+        default=None, description="RuntimeClass of the Pods, for example gvisor or kata. A missing one refuses jobs."
     )
     priority_class_name: ObjectName | None = Field(
         default=None,
