@@ -52,8 +52,7 @@ class PoolMemory:
     def announce(self, event: SandboxEvent, now: float) -> None:
         """A server Pod speaks of a Pod of this pool."""
         if event.type == "unreachable":
-            if event.uid not in self.claimed:
-                self.suspected[event.uid] = now
+            self.suspected[event.uid] = now
             return
         self.suspected.pop(event.uid, None)
         self.claimed.setdefault(event.uid, now)
