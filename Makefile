@@ -68,7 +68,7 @@ attack: venv ## every known way out of a sandbox, on runc and gVisor, and every 
 test: venv ## everything: lint, unit, integration, conformance, e2e, attack
 	@bash scripts/test.sh $(PY)
 
-bench: bench-operator bench-recall bench-tokens bench-sandbox bench-speed bench-scale bench-isolation ## all benchmarks, each ends with one line of figures; bench-NAME: one
+bench: bench-operator bench-recall bench-tokens bench-sandbox bench-speed bench-scale bench-isolation bench-fastlane ## all benchmarks, each ends with one line of figures; bench-NAME: one
 
 bench-%: venv
 	@$(PY) -m bench.$*

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mcp_optimizer.fastlane.child import _reason
 from mcp_optimizer.fastlane.confine import MACHINES
 from mcp_optimizer.fastlane.syscalls import HOST_DENIED, WORKER_ALLOWED
 
@@ -162,3 +163,8 @@ def test_both_machines_know_every_call_that_a_filter_names() -> None:
         unknown = {call for call in (*HOST_DENIED, *WORKER_ALLOWED, "clone", "clone3", "prlimit64") if machine.number(call) is None}
         assert unknown == (only_x86 if name == "aarch64" else set())
     assert platform.machine() in MACHINES
+
+
+@pytest.mark.parametrize("status", [b"", b"\xff", b"[]", b'{"error":', b"1", b'{"error":{"a":[1]}}', b'{"error":"' + b"x" * 900 + b'"}'])
+def test_what_a_child_says_about_itself_is_text_of_a_bounded_size(status: bytes) -> None:
+    assert len(_reason(status)) < 600

@@ -182,3 +182,13 @@ async def test_new_limits_take_a_new_child_and_let_running_jobs_end(own: Bench) 
     task.cancel()
     await asyncio.wait([task])
     await eventually(lambda: old.pid is None)
+
+
+@pytest.mark.parametrize("program", ["/bin/false", "/bin/echo"])
+async def test_a_child_that_cannot_start_is_tried_again_only_after_a_pause(
+    own: Bench, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", program)
+    assert [(await own.run("1")).value for _ in range(3)] == ["from a Pod"] * 3
+    assert own.fallbacks == [("fast_lane", "pod", "down")] * 3
+    assert own.lane.stats().fast_starts == 1

@@ -84,6 +84,11 @@ class FastLane:
         """Of the Pods; jobs of this lane took none."""
         return self._pods.stats().model_copy(update={"fast_jobs": self._metrics.jobs, "fast_starts": self._metrics.starts})
 
+    @property
+    def child_pid(self) -> int | None:
+        """Of the child process, when one runs."""
+        return self._child.pid if self._child is not None else None
+
     def events(self) -> AsyncIterator[SandboxEvent]:
         """Of the Pods."""
         return self._pods.events()
