@@ -9,7 +9,7 @@ import pytest
 from mcp import Client
 
 from tests.integration.server.conftest import Start
-from tests.integration.server.harness import Running, serving, write_config
+from tests.integration.server.harness import Running, eventually, serving, write_config
 from tests.integration.server.test_tasks import ask, ended
 from tests.integration.server.upstreams import TOOLS, Modern
 from tests.warm_pods import OWNER, WarmPods
@@ -168,8 +168,7 @@ async def test_recordings_that_nobody_has_are_refused_with_the_way_out(start: St
             expired = await refused(replay=first["recording"])
             assert (expired["code"], "record the job again" in expired["message"]) == (404, True)
             write_config(config, {"good": good.url}, sandbox=SANDBOX, uid=OWNER, recording={"enabled": False})
-            while server.process.recordings.enabled:
-                await refused(code=" ")
+            await eventually(lambda: not server.process.recordings.enabled)
             for arguments in ({"code": "1", "record": True}, {"replay": first["recording"]}):
                 off = await refused(**arguments)
                 assert (off["code"], "set spec.recording.enabled" in off["message"]) == (403, True)
