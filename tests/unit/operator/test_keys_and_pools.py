@@ -59,3 +59,18 @@ async def test_a_pool_in_trouble_does_not_silence_the_status() -> None:
     world.api.add(optimizer())
     await world.settle()
     assert world.condition("MCPOptimizer", "o", "Ready") == ("False", "ApplyFailed")
+
+
+async def test_an_optimizer_that_is_gone_is_asked_what_pods_it_left_and_one_on_its_way_out_is_not() -> None:
+    world = World()
+    world.api.add(optimizer())
+    await world.settle()
+    going = dict(world.get("MCPOptimizer", "o"))
+    going["metadata"] = {**going["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    world.api.add(going)
+    await world.settle()
+    assert world.pools.swept == []
+    world.api.take(Key("MCPOptimizer", "ns", "o"))
+    world.dispatcher.lost(Key("MCPOptimizer", "ns", "o"))
+    await world.settle()
+    assert set(world.pools.swept) == {Key("MCPOptimizer", "ns", "o")}

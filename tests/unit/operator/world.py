@@ -42,6 +42,7 @@ class QuietPools:
 
     def __init__(self) -> None:
         self.seen: list[Key] = []
+        self.swept: list[Key] = []
 
     async def reconcile(self, optimizer: Any, key: bytes) -> PoolReport:
         self.seen.append(optimizer.key)
@@ -50,6 +51,7 @@ class QuietPools:
         )
 
     async def sweep(self, key: Key) -> float | None:
+        self.swept.append(key)
         return None
 
     def forget(self, key: Key) -> None:
