@@ -59,6 +59,14 @@ class FastLaneConfig(Document):
     max_calls: int = 1000
 
 
+class SessionsConfig(Document):
+    """Sandboxes that are kept between calls, per server replica."""
+
+    max_sessions: int = 4
+    idle_seconds: int = 300
+    max_seconds: int = 1800
+
+
 class SandboxConfig(Document):
     """Where and how jobs run. `pod_selector` is a label selector in the API server's string form: sandboxes, and the replicas that share them."""
 
@@ -83,6 +91,7 @@ class SandboxConfig(Document):
     """Whether the sandboxes have the Python of the server, so that what is no syntax here is none there."""
     fast_lane: FastLaneConfig | None = None
     """None: every job gets a Pod."""
+    sessions: SessionsConfig = SessionsConfig()
 
 
 class ToolsConfig(Document):

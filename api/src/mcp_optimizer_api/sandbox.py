@@ -125,6 +125,34 @@ class FastLane(Resource):
     max_calls: int = Field(default=1000, ge=1, le=1000, description="Tool calls of a job there.")
 
 
+class SandboxSessions(Resource):
+    """Sandboxes that an agent keeps between calls, with their variables and files."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.idleSeconds <= self.maxSeconds",
+                "idleSeconds must not exceed maxSeconds, which ends a session in any case: lower sessions.idleSeconds or raise sessions.maxSeconds",
+                field="idleSeconds",
+            )
+        )
+    )
+
+    max_sessions: int = Field(
+        default=4,
+        ge=0,
+        le=50,
+        description="Sessions open at once per server replica; each holds a Pod of pool.max, also while nothing runs in it. 0: none are given out.",
+    )
+    idle_seconds: int = Field(default=300, ge=5, le=3600, description="How long a session is kept without a call.")
+    max_seconds: int = Field(
+        default=1800,
+        ge=10,
+        le=14400,
+        description="How long a session lives in all. The Pods' deadline and the sweep of stuck ones follow it.",
+    )
+
+
 class Sandbox(Resource):
     """Where execute_code runs: a fresh Pod for each job."""
 
@@ -183,8 +211,14 @@ class Sandbox(Resource):
     artifacts: SandboxArtifacts = Field(default=SandboxArtifacts(), description="Which files a job may leave behind.")
     pool: SandboxPool = Field(default=SandboxPool(), description="How many Pods are kept.")
     fast_lane: FastLane = Field(default=FastLane(), description="Where pure orchestration code runs without a Pod. Off by default.")
+    sessions: SandboxSessions = Field(default=SandboxSessions(), description="Sandboxes that are kept between calls.")
     allow_unenforced_egress: bool = Field(
         default=False,
         description="Run jobs even where the cluster's network plugin does not enforce NetworkPolicies: code may then reach the network,"
         " the API server included. By default such a cluster runs no job.",
     )
+
+    @property
+    def longest_seconds(self) -> int:
+        """How long a Pod may be at work at most: one job, or a session's life."""
+        return max(self.timeout_seconds, self.sessions.max_seconds) if self.sessions.max_sessions else self.timeout_seconds

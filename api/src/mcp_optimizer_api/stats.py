@@ -64,6 +64,8 @@ class SandboxStats(Document):
     """That ended in the fast lane, without a Pod; none of the other numbers has them."""
     fast_starts: int = 0
     """Of the fast lane's child process."""
+    sessions: int = 0
+    """Open now: each holds a Pod, whether something runs in it or not."""
 
 
 class ServerStats(Document):

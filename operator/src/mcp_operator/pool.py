@@ -27,7 +27,7 @@ STUCK_SECONDS: Final = 120
 SLOW_SECONDS: Final = 30
 """Starting for longer than this deserves a word."""
 OVERRUN_SECONDS: Final = 30
-"""The agent ends its job at the deadline; a Pod still busy this much later has lost its agent."""
+"""The agent ends its job, or session, at the deadline; a Pod still busy this much later has lost its agent."""
 ENDING_SECONDS: Final = 3
 """Between the announced end of a job and the kubelet's word that its Pod has ended. The API server removes an ended Pod with the one request;
 deleted before, the Pod costs a status and another request of the kubelet besides."""
@@ -48,6 +48,7 @@ class PoolTarget:
     max: int
     template_hash: str
     job_seconds: int
+    """How long a Pod may be busy: with one job, or as a session's."""
     demand: Demand = field(default_factory=Demand)
     """What jobs have needed lately."""
     trim: bool = False

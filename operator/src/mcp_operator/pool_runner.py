@@ -121,7 +121,7 @@ class PoolRunner:
             min=asked.min,
             max=asked.max,
             template_hash=template.hash,
-            job_seconds=optimizer.spec.sandbox.timeout_seconds,
+            job_seconds=optimizer.spec.sandbox.longest_seconds,
             paused=optimizer.spec.paused,
             off=why_code_is_off(optimizer.spec),
         )

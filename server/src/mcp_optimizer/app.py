@@ -32,6 +32,7 @@ from .listener import Listener
 from .management import Management
 from .meaning import EmbeddingClient
 from .patience import Patience
+from .preflight.preflight import Preflight
 from .protocol import LegacyClients, build_hosted, build_server
 from .recording import Recordings
 from .seal import Sealer
@@ -46,7 +47,8 @@ from .state.tasks import Tasks
 from .state_metrics import StateCollector
 from .subscriptions import Sessions
 from .telemetry import Telemetry
-from .tools.code import Stores
+from .tools.code import Aids, CodeSessions, CodeTool, Stores
+from .tools.questions import Questions
 from .tracing.span import Value
 
 log = logging.getLogger(__name__)
@@ -62,11 +64,9 @@ class Process:
 
     def __init__(self, settings: Settings, *, kube: KubeClient | None = None, lane: SandboxLane | None = None) -> None:
         self.settings = settings
-        self.stop = asyncio.Event()
-        self.listening = asyncio.Event()
+        self.stop, self.listening = asyncio.Event(), asyncio.Event()
         self.mcp_port = self.management_port = 0
-        in_cluster = settings.config.startswith("configmap:")
-        self._kube = kube or (KubeClient.in_cluster() if in_cluster else None)
+        self._kube = kube or (KubeClient.in_cluster() if settings.config.startswith("configmap:") else None)
         self._config: ServerConfig | None = None
         self.telemetry = Telemetry()
         self.keys = Keys(settings.sandbox_key_file)
@@ -80,8 +80,10 @@ class Process:
         self.discovery = Discovery(EmbeddingClient(settings.embedding_key_file), self.telemetry.registry)
         invoker = Invoker(self.federation, self.telemetry, self.sealer, self.discovery.called)
         self.artifacts, self.recordings = Artifacts(self.handles), Recordings(self.sealer, self.peers)
-        stores = Stores(self.artifacts, self.recordings)
-        self.endpoint = endpoint = Endpoint(invoker, self.lane, self.telemetry, self.handles, self.discovery, stores)
+        self.aids = Aids(Preflight(self.telemetry.registry), Questions(invoker.snapshot, self.discovery))
+        kept = CodeSessions(self.lane, invoker, self.aids, self.sealer, self.peers, self.tasks)
+        code = CodeTool(self.lane, invoker, Stores(self.artifacts, self.recordings), self.aids, self.tasks, kept)
+        endpoint = Endpoint(invoker, code, self.telemetry, self.handles, self.discovery, self.artifacts)
         sessions = Sessions()
         server = build_server(endpoint, invoker, self.tasks, self.changes, sessions)
         self._hosted = build_hosted(server)
@@ -118,7 +120,7 @@ class Process:
             await asyncio.gather(*background, return_exceptions=True)
             await self.discovery.meanings.close()
             await self.lane.close()
-            await self.endpoint.close()
+            await self.aids.preflight.close()
             await self.peers.close()
             await self.telemetry.tracer.close()
             await self.federation.close()

@@ -9,26 +9,25 @@ from typing import Any
 import orjson
 
 from .admission import advise
+from .artifacts import Artifacts
 from .context import PLAIN, CallContext
 from .discovery import Discovery
 from .errors import INTERNAL, CallFailure
 from .invoke import Invoker
-from .lane import OnOutput, SandboxLane
+from .lane import OnOutput
 from .naming import entry_id, split_id, with_entry_uris
 from .paging import Entry, page
-from .preflight.preflight import Preflight
 from .results import Result, failure_result, once, text_result, unchanged
 from .rounds import StateRefused
 from .routes import route
 from .snapshot import Snapshot, Tool
 from .telemetry import Telemetry
 from .tools.batch import Batch
-from .tools.code import Aids, Stores, execute_code
+from .tools.code import CodeTool
 from .tools.cut import Cutter, Keeper
 from .tools.definitions import definitions
 from .tools.discover import discover
 from .tools.plan import plan
-from .tools.questions import Questions
 from .tools.route import Fallback, Route, UnknownTool, route_of
 from .tracing import Span
 
@@ -50,20 +49,14 @@ class Endpoint:
     """Answers of the tool methods."""
 
     def __init__(
-        self, invoker: Invoker, lane: SandboxLane, telemetry: Telemetry, keeper: Keeper, discovery: Discovery, stores: Stores
+        self, invoker: Invoker, code: CodeTool, telemetry: Telemetry, keeper: Keeper, discovery: Discovery, artifacts: Artifacts
     ) -> None:
         self._invoker = invoker
-        self._lane = lane
+        self._code = code
         self._telemetry = telemetry
         self._keeper = keeper
         self._discovery = discovery
-        self._stores = stores
-        self.artifacts = stores.artifacts
-        self._aids = Aids(Preflight(telemetry.registry), Questions(invoker.snapshot, discovery))
-
-    async def close(self) -> None:
-        """End what it started."""
-        await self._aids.preflight.close()
+        self.artifacts = artifacts
 
     def list_tools(self, cursor: str | None, server: str | None = None) -> dict[str, Any]:
         """The meta-tools and the pinned tools; in mcp_only mode a page of the real tools, on a `server`'s route under their own names."""
@@ -178,7 +171,7 @@ class Endpoint:
     async def _run_code(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         started = time.perf_counter()
         try:
-            return await execute_code(self._lane, self._invoker, self._stores, self._aids, arguments, context, progress=progress)
+            return await self._code.call(arguments, context, progress)
         finally:
             self._telemetry.stages.sandbox.note(time.perf_counter() - started)
 

@@ -7,6 +7,7 @@ BAD_REQUEST: Final = 400
 FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
 TIMEOUT: Final = 408
+CONFLICT: Final = 409
 TOO_MANY: Final = 429
 INTERNAL: Final = 500
 BAD_GATEWAY: Final = 502

@@ -39,6 +39,8 @@ class JobRequest:
     """Whether the caller named the time, or got what the endpoint gives at most."""
     lane: Literal["auto", "pod"] = "auto"
     """`pod`: not in the fast lane, whatever the code."""
+    session: bool = False
+    """Keep the sandbox afterwards: the outcome says where the next run goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,27 @@ class JobOutcome:
     left_out: tuple[LeftOut, ...] = ()
     lane: Literal["", "fast"] = ""
     """`fast` when no Pod was used."""
+    session: "OpenSession | None" = None
+    """Where the next run goes; None when none was asked for, or when it ended with this run."""
 
 
 OnCall = Callable[[str, dict[str, Any]], Awaitable[CallOutcome]]
 """Runs a tool call of the job through the same policy as a client's call. Never raises for a failed call."""
 OnOutput = Callable[[Literal["stdout", "stderr"], str], Awaitable[None]]
+
+
+class OpenSession(Protocol):
+    """A sandbox that is kept for more runs: one at a time, in the same process. It ends by itself when it is not used for long."""
+
+    @property
+    def ended(self) -> str | None:
+        """Why there will be no more runs; None while there may be."""
+
+    async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:
+        """The next run; as `SandboxLane.run`. Cancelling it ends the session."""
+
+    def close(self, reason: str) -> None:
+        """End it now."""
 
 
 class SandboxLane(Protocol):

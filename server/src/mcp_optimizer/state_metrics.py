@@ -48,6 +48,7 @@ class StateCollector(Collector):
         stats = self._lane.stats()
         yield GaugeMetricFamily("mcp_optimizer_sandboxes_warm", "Warm sandbox Pods this process knows.", value=stats.warm_seen)
         yield GaugeMetricFamily("mcp_optimizer_sandboxes_busy", "Jobs that run now.", value=stats.busy)
+        yield GaugeMetricFamily("mcp_optimizer_sandbox_sessions", "Sandboxes that sessions keep, busy or not.", value=stats.sessions)
         jobs = CounterMetricFamily("mcp_optimizer_sandbox_jobs", "Jobs by what became of them.", labels=["outcome"])
         for outcome, field in JOB_OUTCOMES.items():
             jobs.add_metric([outcome], getattr(stats, field))

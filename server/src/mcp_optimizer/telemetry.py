@@ -18,7 +18,7 @@ from .tracing import Tracer
 from .tracing.metrics import SpanCollector
 
 KINDS: Final = ("discover", "execute", "execute_batch", "execute_code", "direct", "unknown")
-OUTCOMES: Final = ("ok", "tool_error", "400", "403", "404", "408", "429", "500", "502", "503", "cancelled")
+OUTCOMES: Final = ("ok", "tool_error", "400", "403", "404", "408", "409", "429", "500", "502", "503", "cancelled")
 REJECTIONS: Final = (
     "origin",
     "too_large",

@@ -72,6 +72,16 @@ SANDBOXES: dict[str, tuple[Spec, str, str]] = {
         "spec.sandbox.resources.requests.memory",
         "lower the request or raise memory",
     ),
+    "a session that idles for longer than it lives": (
+        {"sandbox": {"sessions": {"maxSeconds": 200}}},
+        "spec.sandbox.sessions.idleSeconds",
+        "lower sessions.idleSeconds or raise sessions.maxSeconds",
+    ),
+    "more sessions than peers can be asked about": (
+        {"sandbox": {"sessions": {"maxSessions": 51}}},
+        "spec.sandbox.sessions.maxSessions",
+        "less than or equal to 50",
+    ),
     "scratch space larger than memory": ({"sandbox": {"diskLimit": "1Gi"}}, "spec.sandbox.diskLimit", "raise sandbox.resources.memory"),
     "more jobs of one client than of all": (
         {"sandbox": {"maxConcurrent": 5, "maxConcurrentPerClient": 6}},

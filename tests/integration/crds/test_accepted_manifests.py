@@ -17,6 +17,8 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "sandboxes off, said twice": {"sandbox": {"pool": {"min": 0, "max": 0}}},
     "code where nothing enforces policies": {"sandbox": {"allowUnenforcedEgress": True}},
     "no policy around the server": {"networkPolicy": {"enabled": False}},
+    "sessions off": {"sandbox": {"sessions": {"maxSessions": 0}}},
+    "sessions that live as long as a job may run": {"sandbox": {"timeoutSeconds": 3600, "sessions": {"idleSeconds": 10, "maxSeconds": 10}}},
     "a pool of one size": {"sandbox": {"pool": {"min": 20, "max": 20}}},
     "one autoscaling bound": {"autoscaling": {"enabled": True, "minReplicas": 10}},
     "CPU as a number": {"resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1500m"}}},

@@ -9,7 +9,7 @@ import pytest
 from mcp_operator.desired.sandbox_pod import MAX_WARM_SECONDS, PoolTemplate, idle_seconds, sandbox_pod, sandbox_pod_name, user_id
 from mcp_optimizer_api.job import pod_token, token_digest
 from mcp_optimizer_api.names import TEMPLATE_HASH_ANNOTATION
-from mcp_optimizer_api.sandbox import Sandbox
+from mcp_optimizer_api.sandbox import Sandbox, SandboxSessions
 
 KEY = bytes(range(32))
 NAMES = [f"team-sandbox-{number:08d}" for number in range(200)]
@@ -49,9 +49,11 @@ def test_the_pod_passes_pod_security_restricted() -> None:
 
 
 def test_the_pod_runs_once_and_cannot_outlive_its_longest_job() -> None:
-    spec = pod(sandbox=Sandbox(timeout_seconds=600))["spec"]
+    spec = pod(sandbox=Sandbox(timeout_seconds=600, sessions=SandboxSessions(max_sessions=0)))["spec"]
     assert spec["restartPolicy"] == "Never"
-    assert spec["activeDeadlineSeconds"] >= MAX_WARM_SECONDS + 600
+    assert MAX_WARM_SECONDS + 600 <= spec["activeDeadlineSeconds"] < MAX_WARM_SECONDS + 700
+    kept = pod(sandbox=Sandbox(timeout_seconds=600, sessions=SandboxSessions(max_seconds=5000)))["spec"]
+    assert MAX_WARM_SECONDS + 5000 <= kept["activeDeadlineSeconds"] < MAX_WARM_SECONDS + 5100
     assert spec["terminationGracePeriodSeconds"] == 1
 
 
@@ -118,7 +120,7 @@ def test_pods_of_one_template_share_its_hash_and_any_change_of_the_template_chan
     changed = [
         template(image="localhost/mcp-sandbox:2"),
         template(pool_key=bytes(32)),
-        template(sandbox=Sandbox(timeout_seconds=31)),
+        template(sandbox=Sandbox(timeout_seconds=3000)),
         template(optimizer_uid="u-2"),
         template(pull_secrets=("regcred",)),
     ]

@@ -9,8 +9,8 @@ from scripts.stack.tokens import count_tokens
 from mcp_optimizer.tools.definitions import DISCOVER, EXECUTE, EXECUTE_BATCH, EXECUTE_CODE, META_TOOLS, definitions, offers
 from mcp_optimizer_api.config import SandboxConfig, ServerConfig
 
-ONE_MORE = 48
-"""Tokens kept free for the tool of sessions and context."""
+ONE_MORE = 30
+"""Tokens kept free for the tool of context. Sessions are an argument of execute_code."""
 
 
 def config(mode: str, *, enabled: bool = True, reason: str | None = None) -> ServerConfig:

@@ -9,7 +9,7 @@ import pytest
 from tests.agent_process import AgentProcess
 
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
-from mcp_optimizer.sandbox import PodLane, pod_lane
+from mcp_optimizer.sandbox import PodLane, held
 from mcp_optimizer_api.job import CallError
 
 from .conftest import OWNER, FakeWatch, config, eventually, manifest
@@ -235,7 +235,7 @@ async def test_a_pod_that_went_without_closing_its_connection_is_noticed(lane: P
 async def test_a_new_configuration_leaves_running_jobs_alone(
     lane: PodLane, spawn: Spawn, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(pod_lane, "LAST_WORDS_SECONDS", 0.0)
+    monkeypatch.setattr(held, "LAST_WORDS_SECONDS", 0.0)
     spawn("a")
 
     async def on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:

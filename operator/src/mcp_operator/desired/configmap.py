@@ -16,6 +16,7 @@ from mcp_optimizer_api.config import (
     RetriesConfig,
     SandboxConfig,
     ServerConfig,
+    SessionsConfig,
     ToolsConfig,
     TracingConfig,
     UpstreamConfig,
@@ -152,6 +153,7 @@ def _sandbox(owner: Owner, spec: MCPOptimizerSpec) -> SandboxConfig:
         max_artifact_bytes=sandbox.artifacts.max_bytes,
         same_python=sandbox.image is None,
         fast_lane=_fast_lane(sandbox.fast_lane),
+        sessions=SessionsConfig(**sandbox.sessions.model_dump()),
     )
 
 

@@ -128,7 +128,7 @@ def _pod_spec(template: PoolTemplate, pod_name: str) -> Manifest:
         "dnsPolicy": "None",
         "dnsConfig": {"nameservers": ["127.0.0.1"], "options": [{"name": "attempts", "value": "1"}, {"name": "timeout", "value": "1"}]},
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "activeDeadlineSeconds": MAX_WARM_SECONDS + sandbox.timeout_seconds + DEADLINE_MARGIN_SECONDS,
+        "activeDeadlineSeconds": MAX_WARM_SECONDS + sandbox.longest_seconds + DEADLINE_MARGIN_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": user_id(pod_name),

@@ -1,5 +1,6 @@
 """MCP on the wire: the official low-level server, stateless, both protocol eras on one endpoint."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp.server.caching import CacheHint
@@ -27,6 +28,7 @@ from .client import Context, call_context, route_of
 from .failures import error_of
 from .hosted import Hosted
 from .listen import add_listen
+from .progress import reporting
 from .tasks import call_as_task, declares_tasks, serve_tasks
 
 VERSION = "0.1.0"
@@ -46,6 +48,20 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
         return list_hints(endpoint, result)
 
+    # Without get_tool_input_schema the SDK walks tools/list on every call of a modern client.
+    hints: dict[Any, CacheHint] = {"server/discover": CacheHint(ttl_ms=META_TTL_MS, scope="public")}
+    server: Server[Any] = Server("mcp-optimizer", version=VERSION, get_tool_input_schema=endpoint.input_schema, cache_hints=hints)
+    _switch_off_sdk_spans(server)
+    server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
+    server.add_request_handler("tools/call", CallToolRequestParams, _call_tool(endpoint, invoker, tasks))
+    add_catalogues(server, Offers(invoker, endpoint.artifacts), sessions)
+    add_capabilities(server, invoker)
+    serve_tasks(server, tasks)
+    add_listen(server, invoker, changes)
+    return server
+
+
+def _call_tool(endpoint: Endpoint, invoker: Invoker, tasks: Tasks) -> Callable[[Context, CallToolRequestParams], Awaitable[dict[str, Any]]]:
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
         async def call(context: CallContext, progress: OnOutput | None) -> dict[str, Any]:
             try:
@@ -58,21 +74,15 @@ def build_server(endpoint: Endpoint, invoker: Invoker, tasks: Tasks, changes: Ch
 
         context = call_context(ctx, params)
         endpoint.parsed(ctx.request.scope.get(READ) if ctx.request is not None else None)
-        if declares_tasks(context.client_capabilities):
-            return await call_as_task(tasks, call, context, _progress(ctx), invoker.memory)
-        return await call(context, _progress(ctx))
 
-    # Without get_tool_input_schema the SDK walks tools/list on every call of a modern client.
-    hints: dict[Any, CacheHint] = {"server/discover": CacheHint(ttl_ms=META_TTL_MS, scope="public")}
-    server: Server[Any] = Server("mcp-optimizer", version=VERSION, get_tool_input_schema=endpoint.input_schema, cache_hints=hints)
-    _switch_off_sdk_spans(server)
-    server.add_request_handler("tools/list", PaginatedRequestParams, list_tools)
-    server.add_request_handler("tools/call", CallToolRequestParams, call_tool)
-    add_catalogues(server, Offers(invoker, endpoint.artifacts), sessions)
-    add_capabilities(server, invoker)
-    serve_tasks(server, tasks)
-    add_listen(server, invoker, changes)
-    return server
+        async def answer(progress: OnOutput | None) -> dict[str, Any]:
+            if declares_tasks(context.client_capabilities):
+                return await call_as_task(tasks, call, context, progress, invoker.memory)
+            return await call(context, progress)
+
+        return await reporting(ctx.session if context.progress else None, answer)
+
+    return call_tool
 
 
 def list_hints(endpoint: Endpoint, result: dict[str, Any]) -> dict[str, Any]:
@@ -92,15 +102,3 @@ def build_hosted(server: Server[Any]) -> Hosted:
         for json in (False, True)
     )
     return Hosted(streams, plain)
-
-
-def _progress(ctx: Context) -> OnOutput:
-    """Sends what a job prints as MCP progress; the SDK drops it when the client asked for none."""
-    printed = 0
-
-    async def report(stream: str, data: str) -> None:
-        nonlocal printed
-        printed += len(data)
-        await ctx.session.report_progress(float(printed), None, data)
-
-    return report

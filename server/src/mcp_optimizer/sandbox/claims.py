@@ -13,7 +13,7 @@ from typing import Protocol
 from mcp_optimizer.errors import BAD_REQUEST, UNAVAILABLE, CallFailure
 from mcp_optimizer.kube import Event
 from mcp_optimizer.lane import JobRequest
-from mcp_optimizer_api.job import FileNotice, JobLimits, Start
+from mcp_optimizer_api.job import FileNotice, JobLimits, SessionTerms, Start
 from mcp_optimizer_api.stats import SandboxEvent
 
 from .announcements import Announcements
@@ -90,13 +90,15 @@ class Claims:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
 
-    async def one(self, job: JobRequest, limits: JobLimits, deadline: float) -> tuple[SandboxPod, Wire]:
+    async def one(
+        self, job: JobRequest, limits: JobLimits, deadline: float, session: SessionTerms | None = None
+    ) -> tuple[SandboxPod, Wire]:
         """The first warm Pod that accepts. CallFailure: 400 for a job that fits into no frame, 503 at the deadline. `MayHaveRun`."""
         name, first, tried, begun = secrets.token_hex(8), False, "no sandbox Pod is warm", time.monotonic()
         while (pod := await self.pool.take(max(deadline - time.monotonic(), 0), client=job.client, first=first)) is not None:
             first = True
             try:
-                answer = await claim(pod, _start(job, name, self._key.token(pod.name), limits))
+                answer = await claim(pod, _start(job, name, self._key.token(pod.name), limits, session))
             except KeyMissing as error:
                 self.pool.give_back(pod)
                 raise CallFailure(UNAVAILABLE, str(error)) from None
@@ -153,8 +155,16 @@ class Claims:
                 self.pool.apply(event)
 
 
-def _start(job: JobRequest, name: str, token: str, limits: JobLimits) -> Start:
+def _start(job: JobRequest, name: str, token: str, limits: JobLimits, session: SessionTerms | None) -> Start:
     files = [FileNotice(name=file.name, size=len(file.data)) for file in job.files]
     return Start(
-        token=token, job=name, code=job.code, params=job.params, limits=limits, seed=job.seed, files=files, artifacts=job.artifacts
+        token=token,
+        job=name,
+        code=job.code,
+        params=job.params,
+        limits=limits,
+        session=session,
+        seed=job.seed,
+        files=files,
+        artifacts=job.artifacts,
     )

@@ -21,6 +21,7 @@ from mcp_optimizer_api.job import (
     CallError,
     CallResult,
     Cancel,
+    Ended,
     JobError,
     Output,
     Result,
@@ -41,7 +42,12 @@ REPORT_GRACE_SECONDS = 5.0
 """How much later than the job's own deadline its agent must have reported."""
 REPORT_BYTES = 256 * 1024
 """What a result frame may hold besides the value: message, traceback, figures."""
+MAX_REASON = 500
 KINDS = frozenset({"exception", "timeout", "memory", "killed", "cancelled", "result_too_large", "result_not_json"})
+
+
+class SessionOver(Exception):
+    """The agent had ended the session when the run reached it."""
 
 
 class Conversation:
@@ -59,6 +65,7 @@ class Conversation:
         files: Sequence[JobFile] = (),
         artifacts: ArtifactLimits | None = None,
         kinds: frozenset[str] = KINDS,
+        session: bool = False,
     ) -> None:
         """`kinds`: what an error may be; another one is told as `killed`."""
         self._wire = wire
@@ -66,6 +73,9 @@ class Conversation:
         self._intake = Intake(artifacts, current())
         self._number = number
         self._kinds = kinds
+        self._session = session
+        self.kept = False
+        """Whether the connection is good for another run."""
         self._ration = ration
         self._own_ration = Ration(JOB_RATION_BYTES)
         self._limits = limits
@@ -87,6 +97,8 @@ class Conversation:
                 with contextlib.suppress(OSError):
                     await send_files(self._wire, self._files)
                 return self._reported(await self._until_result())
+        except SessionOver as over:
+            return self._ended("killed", f"the session ended before the code began: {over}")
         except ProtocolError as error:
             return self._ended("killed", f"the job's sandbox broke the protocol and was abandoned: {error}")
         except (EOFError, OSError):  # TimeoutError is an OSError, ours and the kernel's
@@ -101,7 +113,8 @@ class Conversation:
         finally:
             for task in self._tasks:
                 task.cancel()
-            self._wire.close()
+            if not self.kept:
+                self._wire.close()
 
     async def _until_result(self) -> Result:
         limit = max(MAX_CALL_BYTES, self._limits.max_result_bytes + REPORT_BYTES)
@@ -115,7 +128,10 @@ class Conversation:
                 if isinstance(frame, Result | Output | Call) and frame.run != self._number:
                     raise ProtocolError(f"{frame.type} of run {frame.run} in run {self._number}")
                 if isinstance(frame, Result):
+                    self.kept = self._session and frame.open
                     return frame
+                if isinstance(frame, Ended) and self._number > 1:
+                    raise SessionOver(frame.message[:MAX_REASON])
                 if isinstance(frame, Output):
                     await self._take_output(frame)
                 elif isinstance(frame, Call) and size <= MAX_CALL_BYTES and len(self._tasks) < MAX_OUTSTANDING:

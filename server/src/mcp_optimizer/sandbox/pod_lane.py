@@ -2,30 +2,30 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mcp_optimizer.errors import UNAVAILABLE, CallFailure
 from mcp_optimizer.lane import JobOutcome, JobRequest, OnCall, OnOutput
 from mcp_optimizer.ration import Ration
 from mcp_optimizer_api.config import SandboxConfig
-from mcp_optimizer_api.job import JobError, JobLimits
+from mcp_optimizer_api.job import JobError, JobLimits, SessionTerms
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
 
 from .announcements import Announcements
 from .claims import Claims, MayHaveRun, Watched, Watcher
 from .conversation import Conversation
+from .held import HeldPod
 from .job_slots import JobSlots
 from .pods import SandboxPod
-from .wire import Wire
+from .session import PodSession
 
 END_REASON_SECONDS = 2.0
 """How long a lost job waits for the watch to tell what became of its Pod."""
 RATION_BYTES = 12 * 1024 * 1024
 """Of frames of all jobs in memory at once; parsed, they may take thirty times as much."""
-LAST_WORDS_SECONDS = 1.0
-"""How long what a Pod sent before its end may be under way."""
 
 
 @dataclass
@@ -50,6 +50,7 @@ class PodLane:
         self._totals = _Totals()
         self._busy = 0
         self._jobs: set[asyncio.Task[JobOutcome]] = set()
+        self._sessions: set[PodSession] = set()
 
     def configure(self, config: SandboxConfig, namespace: str, owner_uid: str) -> None:
         """Take over new settings at once, without touching running jobs. Only Pods owned by `owner_uid` count."""
@@ -61,13 +62,34 @@ class PodLane:
         """Run one job to its end; cancelling this coroutine cancels the job. CallFailure: refused before it started."""
         config = self._enabled_config()
         deadline = time.monotonic() + config.queue_seconds
+        return await self._in_place(job, lambda: self._run_admitted(job, config, deadline, on_call, progress))
+
+    def stats(self) -> SandboxStats:
+        """Totals since the process started."""
+        now = {"warm_seen": self._claims.pool.warm, "busy": self._busy, "sessions": len(self._sessions)}
+        return SandboxStats(**now, conflicts=self._claims.conflicts, **asdict(self._totals))
+
+    def events(self) -> AsyncIterator[SandboxEvent]:
+        """Claims and ends of jobs from now on, for one subscriber."""
+        return self._announcements.listen()
+
+    async def close(self) -> None:
+        """Stop watching, cancel what still runs, end what is kept."""
+        for task in self._jobs:
+            task.cancel()
+        await asyncio.gather(*self._jobs, self._claims.close(), return_exceptions=True)
+        for session in list(self._sessions):
+            session.close("its replica was shut down")
+
+    async def _in_place(self, job: JobRequest, run: Callable[[], Coroutine[Any, Any, JobOutcome]]) -> JobOutcome:
+        """Run with a place among the jobs of this replica; cancelling this cancels the run and waits for its end."""
         try:
             await self._places.take(job.client)
         except CallFailure:
             self._totals.refused += 1
             raise
         try:
-            task = asyncio.create_task(self._run_admitted(job, config, deadline, on_call, progress))
+            task = asyncio.create_task(run())
             self._jobs.add(task)
             task.add_done_callback(self._jobs.discard)
             try:
@@ -78,20 +100,6 @@ class PodLane:
                 raise
         finally:
             self._places.give(job.client)
-
-    def stats(self) -> SandboxStats:
-        """Totals since the process started."""
-        return SandboxStats(warm_seen=self._claims.pool.warm, busy=self._busy, conflicts=self._claims.conflicts, **asdict(self._totals))
-
-    def events(self) -> AsyncIterator[SandboxEvent]:
-        """Claims and ends of jobs from now on, for one subscriber."""
-        return self._announcements.listen()
-
-    async def close(self) -> None:
-        """Stop watching, cancel what still runs."""
-        for task in self._jobs:
-            task.cancel()
-        await asyncio.gather(*self._jobs, self._claims.close(), return_exceptions=True)
 
     def _enabled_config(self) -> SandboxConfig:
         if self._config is None:
@@ -104,28 +112,50 @@ class PodLane:
         self, job: JobRequest, config: SandboxConfig, deadline: float, on_call: OnCall, progress: OnOutput | None
     ) -> JobOutcome:
         limits = _limits(job, config)
+        terms = SessionTerms.model_validate(config.sessions.model_dump()) if job.session else None
         try:
-            pod, wire = await self._claims.one(job, limits, deadline)
+            held = HeldPod(*await self._claims.one(job, limits, deadline, terms), self._claims.pool, self._announcements.tell)
         except CallFailure:
             self._totals.refused += 1
             raise
         except MayHaveRun as unknown:
             return self._lost_at_the_start(unknown)
+        conversation = Conversation(
+            held.wire, limits, on_call, progress, self._ration, session=job.session, files=job.files, artifacts=job.artifacts
+        )
+        outcome = await self._converse(conversation, held)
+        if not conversation.kept:
+            return outcome
+        opened = PodSession(held, config.sessions, self._run_in_session, self._sessions.discard)
+        self._sessions.add(opened)
+        return replace(outcome, session=opened)
+
+    async def _run_in_session(self, session: PodSession, job: JobRequest, on_call: OnCall, progress: OnOutput | None) -> JobOutcome:
+        limits = _limits(job, self._enabled_config())
+
+        async def run() -> JobOutcome:
+            await session.begin(job, limits)
+            conversation = Conversation(session.held.wire, limits, on_call, progress, self._ration, number=session.number, session=True)
+            outcome = await self._converse(conversation, session.held)
+            return replace(outcome, session=session if conversation.kept else None)
+
+        return await self._in_place(job, run)
+
+    async def _converse(self, conversation: Conversation, held: HeldPod) -> JobOutcome:
+        """One run to its end, counted. The Pod goes, unless a session keeps it."""
         self._totals.jobs += 1
         self._busy += 1
-        self._announcements.tell(SandboxEvent(type="claimed", pod=pod.name, uid=pod.uid))
-        vigil = asyncio.create_task(self._hang_up_after_the_end(pod, wire))
         try:
-            outcome = await Conversation(wire, limits, on_call, progress, self._ration, files=job.files, artifacts=job.artifacts).run()
+            outcome = await conversation.run()
         except BaseException:
             self._totals.failed += 1
             raise
         finally:
-            vigil.cancel()
             self._busy -= 1
-            self._announcements.tell(SandboxEvent(type="finished", pod=pod.name, uid=pod.uid))
+            if not conversation.kept:
+                held.release()
         if outcome.error is not None and outcome.error.kind == "lost":
-            outcome = await self._explain_loss(outcome, outcome.error, pod)
+            outcome = await self._explain_loss(outcome, outcome.error, held.pod)
         self._count(outcome)
         return outcome
 
@@ -140,12 +170,6 @@ class PodLane:
     def _refusal(self, message: str) -> CallFailure:
         self._totals.refused += 1
         return CallFailure(UNAVAILABLE, message)
-
-    async def _hang_up_after_the_end(self, pod: SandboxPod, wire: Wire) -> None:
-        """A Pod that is gone may leave its connection open for ever: hang up when the watch says so and nothing more can be on its way."""
-        if await self._claims.pool.end_of(pod, None):
-            await asyncio.sleep(LAST_WORDS_SECONDS)
-            wire.close()
 
     async def _explain_loss(self, outcome: JobOutcome, error: JobError, pod: SandboxPod) -> JobOutcome:
         reason = await self._claims.pool.end_of(pod, END_REASON_SECONDS)

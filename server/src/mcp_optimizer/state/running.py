@@ -13,7 +13,12 @@ KEEP_SECONDS: Final = 600
 LONGEST_SECONDS: Final = 3600
 """The longest call there is: a job's largest time limit."""
 
+LEASE_SECONDS: Final = 15.0
+"""A job that another replica runs for its client ends when that replica has not asked for this long."""
+
 Fields = dict[str, Any]
+Printed = tuple[str, str]
+"""Name of the stream, and text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,34 @@ class Running:
     answers: Fields = field(default_factory=dict)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     rounds: int = 0
+    printed: list[Printed] = field(default_factory=list)
+    """What a job has printed so far; bounded by the job's own limits."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Something was printed since it was last looked at."""
+    lease: "asyncio.Timeout | None" = None
+    """When nobody has asked for long, it ends; None: it needs nobody."""
     task: "asyncio.Task[Fields] | None" = None
+
+    async def note(self, stream: str, data: str) -> None:
+        """The job printed."""
+        self.printed.append((stream, data))
+        self.changed.set()
+
+    def asked(self) -> None:
+        """Somebody still wants it."""
+        if self.lease is not None and not self.lease.expired():
+            self.lease.reschedule(asyncio.get_running_loop().time() + LEASE_SECONDS)
+
+    async def more(self, after: int, seconds: float) -> list[Printed]:
+        """What was printed after the first `after` items; waits for some, or for the end, at most `seconds`."""
+        if len(self.printed) <= after and self.task is not None and seconds > 0:
+            self.changed.clear()
+            waiting = asyncio.create_task(self.changed.wait())
+            try:
+                await asyncio.wait([waiting, self.task], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+        return self.printed[after:]
 
     def ask(self, questions: Mapping[str, Any]) -> None:
         """The server waits for these. A key is never used twice in the life of a task, so those of later rounds get the round's number."""

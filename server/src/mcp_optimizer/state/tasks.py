@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from mcp_optimizer.errors import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, TIMEOUT, UNAVAILABLE, CallFailure
+from mcp_optimizer.errors import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, TIMEOUT, TOO_MANY, UNAVAILABLE, CallFailure
 from mcp_optimizer.keys import KeyUnreadable
 from mcp_optimizer.memory import current
 from mcp_optimizer.results import compact
@@ -20,7 +20,7 @@ from mcp_optimizer.seal import Expired, NotOurs, Sealer
 
 from .address import Address
 from .peers import Answer, Peers, Question
-from .running import KEEP_SECONDS, LONGEST_SECONDS, Fields, Round, Running
+from .running import KEEP_SECONDS, LEASE_SECONDS, LONGEST_SECONDS, Fields, Printed, Round, Running
 from .store import ID_BYTES, Store
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ INPUT_SECONDS: Final = 600.0
 PAUSE_SECONDS: Final = 1.0
 """Before a server that asks nothing, and only wants to be called again, is."""
 MAX_ROUNDS: Final = 600
+FOLLOW_SECONDS: Final = 5.0
+"""How long a question for news waits for some: less than a peer waits for its answer."""
 FETCH_SECONDS: Final = 3.0
 """How long a replica that ends waits for the last results to be fetched."""
 _PURPOSE: Final = "task"
@@ -56,7 +58,12 @@ class Tasks:
         self.totals: Counter[str] = Counter()
         """Tasks by the state they ended in."""
         self._unfetched: dict[bytes, float] = {}
-        for name, operation in (("task-get", self._get_here), ("task-update", self._update_here), ("task-cancel", self._cancel_here)):
+        for name, operation in (
+            ("task-follow", self._follow_here),
+            ("task-get", self._get_here),
+            ("task-update", self._update_here),
+            ("task-cancel", self._cancel_here),
+        ):
             peers.offer(name, operation)
 
     async def run(self, work: Work, explain: Explain, on_detach: Callable[[], None]) -> Fields:
@@ -75,15 +82,30 @@ class Tasks:
             task.cancel()
             await asyncio.wait([task])
             raise
+        self._detach(name, running, task, explain)
+        on_detach()
+        return {"resultType": "task", "taskId": task_id, **running.fields()}
+
+    def begin(self, work: Callable[[Running], Awaitable[Fields]], explain: Explain, *, leased: bool = False) -> str:
+        """A task from the start; its identifier. `leased`: it ends when nobody follows it. Raises `CallFailure`: 429, 503."""
+        name, running = secrets.token_bytes(ID_BYTES), Running()
+        task_id = self._sealed(name)
+        if task_id is None:
+            full = len(self.running) >= MAX_RUNNING
+            reason = f"{MAX_RUNNING} jobs run detached, the limit of this replica: try again later" if full else "the key cannot be read"
+            raise CallFailure(TOO_MANY if full else UNAVAILABLE, reason)
+        running.task = task = asyncio.create_task(_leased(running, work) if leased else _plain(running, work))
+        self._detach(name, running, task, explain)
+        return task_id
+
+    def _detach(self, name: bytes, running: Running, task: "asyncio.Task[Fields]", explain: Explain) -> None:
         running.detached = True
         if (request := current()) is not None:
             # Its arguments stay in memory until the task ends, long after the request was answered.
             kept = request.move()
             task.add_done_callback(lambda _: kept.release())
-        on_detach()
         self.running[name] = running
         task.add_done_callback(lambda ended: self._end(name, running, ended, explain))
-        return {"resultType": "task", "taskId": task_id, **running.fields()}
 
     def _sealed(self, name: bytes) -> str | None:
         """The identifier of a new task; None when there can be none."""
@@ -99,6 +121,11 @@ class Tasks:
         """The task in full. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
         fields, _ = await self._ask("task-get", task_id, {})
         return {"taskId": task_id, **fields}
+
+    async def follow(self, task_id: str, after: int, seconds: float) -> tuple[Fields, list[Printed]]:
+        """The task, and what its job has printed after the first `after` items; waits for news at most `seconds`. Raises `CallFailure`."""
+        fields, _ = await self._ask("task-follow", task_id, {"after": after, "seconds": seconds})
+        return fields["task"], [(stream, data) for stream, data in fields["printed"]]
 
     async def update(self, task_id: str, responses: Mapping[str, Any]) -> None:
         """Answers to what a task asks; others are ignored. Raises `CallFailure`."""
@@ -136,6 +163,16 @@ class Tasks:
         except KeyUnreadable as error:
             raise CallFailure(UNAVAILABLE, str(error)) from None
         return await self._peers.ask(owner, operation, {"id": opened[:ID_BYTES].hex(), **question})
+
+    async def _follow_here(self, question: Question) -> Answer:
+        running = self.running.get(bytes.fromhex(question["id"]))
+        printed: list[Printed] = []
+        if running is not None:
+            running.asked()
+            printed = await running.more(question["after"], min(question["seconds"], FOLLOW_SECONDS))
+            running.asked()
+        fields, _ = await self._get_here(question)
+        return {"task": fields, "printed": printed}, b""
 
     async def _get_here(self, question: Question) -> Answer:
         name = bytes.fromhex(question["id"])
@@ -185,6 +222,20 @@ class Tasks:
         now = time.monotonic()
         self._unfetched = {known: ended for known, ended in self._unfetched.items() if ended > now - FETCH_SECONDS}
         self._unfetched[name] = now
+
+
+async def _plain(running: Running, work: Callable[[Running], Awaitable[Fields]]) -> Fields:
+    return await work(running)
+
+
+async def _leased(running: Running, work: Callable[[Running], Awaitable[Fields]]) -> Fields:
+    try:
+        async with asyncio.timeout(LEASE_SECONDS) as running.lease:
+            return await work(running)
+    except TimeoutError:
+        raise CallFailure(TIMEOUT, "the replica that the client had asked is gone, and so the job was ended") from None
+    finally:
+        running.lease = None
 
 
 async def _drive(running: Running, work: Work) -> Fields:

@@ -51,11 +51,16 @@ EXECUTE_CODE: Final[Definition] = {
     "description": (
         "Run Python in a fresh sandbox (stdlib, no network). For loops, large data: only prints and the last expression "
         'come back. call("server.tool", arg=value), or tools.server.tool(arg=value), returns dict, list or str; raises ToolError. '
-        'search("words") lists tools. params: dict. files: in/; artifacts/ is kept.'
+        'search("words") lists tools. params: dict. files: in/; artifacts/ is kept. session: "new" keeps variables, then its id.'
     ),
     "inputSchema": {
         "type": "object",
-        "properties": {"code": {"type": "string"}, "params": {"type": "object"}, "files": {"type": "object"}},
+        "properties": {
+            "code": {"type": "string"},
+            "params": {"type": "object"},
+            "files": {"type": "object"},
+            "session": {"type": "string"},
+        },
         "required": ["code"],
     },
 }

@@ -1,6 +1,8 @@
-"""`execute_code`: a job in a sandbox whose tool calls come back through the same door as everybody's."""
+"""`execute_code`: jobs in sandboxes whose tool calls come back through the same door as everybody's."""
 
-from .run import Aids, call_for_job, execute_code
+from .run import Aids, call_for_job
+from .sessions import CodeSessions
 from .take import Stores
+from .tool import CodeTool
 
-__all__ = ["Aids", "Stores", "call_for_job", "execute_code"]
+__all__ = ["Aids", "CodeSessions", "CodeTool", "Stores", "call_for_job"]

@@ -13,6 +13,11 @@ _CODES = {"timeout": TIMEOUT, "lost": UNAVAILABLE}
 
 def result_of(outcome: JobOutcome, about: Mapping[str, Any]) -> Result:
     """The outcome as a model reads it: what is empty is left out. `about` tells what was kept of the job."""
+    return text_result(visible_json(compact(shown_of(outcome, about))), is_error=not outcome.ok)
+
+
+def shown_of(outcome: JobOutcome, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of the answer."""
     shown: dict[str, Any] = {}
     if outcome.ok:
         shown["result"] = outcome.value
@@ -34,4 +39,4 @@ def result_of(outcome: JobOutcome, about: Mapping[str, Any]) -> Result:
     shown.update(about)
     shown["calls"] = outcome.calls
     shown["duration_ms"] = round(outcome.duration_ms, 1)
-    return text_result(visible_json(compact(shown)), is_error=not outcome.ok)
+    return shown
