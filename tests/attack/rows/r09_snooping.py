@@ -52,20 +52,24 @@ if others: found.append(f"{len(others)} processes of others")
 {"found": found, "environment": open("/proc/self/environ").read().strip("\0"), "names": sorted(os.environ)}
 """
 MEMORY = r"""
-import re
-candidates = set()
+import re, time
+CHUNK, SHAPE = 1 << 20, re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+candidates, read, end = set(), 0, time.monotonic() + 15
 with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
-    for line in maps:
-        bounds, modes = line.split()[:2]
-        low, high = (int(bound, 16) for bound in bounds.split("-"))
-        if "rw" not in modes or high - low > 1 << 28: continue
-        try:
-            memory.seek(low)
-            text = memory.read(high - low)
-        except (OSError, OverflowError, MemoryError):
-            continue
-        candidates.update(match.decode() for match in re.findall(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", text))
-sorted(candidates)[:200]
+    # Small areas first: what a reserved gigabyte has in it is mostly nothing.
+    areas = [[int(bound, 16) for bound in line.split()[0].split("-")] for line in maps if "rw" in line.split()[1]]
+    for low, high in sorted(areas, key=lambda area: area[1] - area[0]):
+        for start in range(low, high, CHUNK):
+            if time.monotonic() > end: break
+            try:
+                memory.seek(start)
+                text = memory.read(min(CHUNK + 64, high - start))
+            except (OSError, OverflowError):
+                break
+            read += len(text)
+            if text.count(0) < len(text):
+                candidates.update(match.decode() for match in SHAPE.findall(text))
+{"read": read, "candidates": sorted(candidates)[:200]}
 """
 SETTINGS = ["HOME", "LANG", "PATH", "TMPDIR"]
 
@@ -86,8 +90,10 @@ async def environment(target: Target) -> str | None:
 
 async def own_memory(target: Target) -> str | None:
     """The worker was forked from the agent: nothing that gives a right may be left in it."""
-    outcome = await target.run(MEMORY, timeout_s=38)
-    return "the claim token of a sandbox" if set(outcome.expect()) & target.secrets() else None
+    tokens = target.secrets()
+    facts = (await target.run(MEMORY, timeout_s=38)).expect()
+    assert facts["read"] > 4 << 20, f"only {facts['read']} bytes could be read"
+    return "the claim token of a sandbox" if set(facts["candidates"]) & (tokens | target.secrets()) else None
 
 
 READABLE = Removal(name="the agent stays readable", agent="import mcp_sandbox.hardening as h\nh.hide_from_job = lambda: None")

@@ -88,21 +88,26 @@ names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccom
 GUEST_KERNEL = {"a new user namespace"}
 """Under gVisor these are objects of its own kernel, a process on the node: nothing of the node is in reach through them."""
 
+GUEST_DEVICES = {"char", "fuse"}
+"""Likewise: files of its own."""
+
 
 async def escape(target: Target) -> str | None:
     """Every door that container escapes of the past went through."""
     facts = (await target.run(ESCAPE, timeout_s=38)).expect()
-    status, found = facts["status"], list(facts["done"])
+    status, found, devices = facts["status"], set(facts["done"]), set(facts["devices"])
     if target.isolation == "gvisor":
-        found = [name for name in found if name not in GUEST_KERNEL]
-    found += [f"{name} {status[name]}" for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb") if int(status[name] or "0", 16)]
+        found -= GUEST_KERNEL
+        devices -= GUEST_DEVICES
+    found |= {f"/dev/{name}" for name in devices}
+    found |= {f"{name} {status[name]}" for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb") if int(status[name] or "0", 16)}
     if status["Uid"].split()[0] == "0":
-        found.append("root")
+        found.add("root")
     if status["NoNewPrivs"] == "0":
-        found.append("NoNewPrivs 0")
+        found.add("NoNewPrivs 0")
     if status["Seccomp"] != "2" and target.isolation == "runc":
-        found.append(f"Seccomp {status['Seccomp']}")
-    return ", ".join([*found, *(f"/dev/{name}" for name in facts["devices"])]) or None
+        found.add(f"Seccomp {status['Seccomp']}")
+    return ", ".join(sorted(found)) or None
 
 
 async def kernel(target: Target) -> str | None:
