@@ -48,6 +48,18 @@ class TokenStats(Document):
     served: int = 0
 
 
+class IsolationReport(Document):
+    """What a probe job found in a sandbox Pod of one template."""
+
+    template: str = Field(max_length=64)
+    """Its hash, as in the Pods' annotation."""
+    verified: bool
+    runtime: str = Field(default="", max_length=64)
+    """`gVisor`, or the kernel's name and version."""
+    problem: str = Field(default="", max_length=500)
+    """The first check that failed, with its fix, to follow "a sandbox was probed, and"."""
+
+
 class SandboxStats(Document):
     """Jobs of this Pod since it started."""
 
@@ -60,6 +72,8 @@ class SandboxStats(Document):
     lost: int = 0
     refused: int = 0
     conflicts: int = 0
+    isolation: list[IsolationReport] = Field(default=[], max_length=16)
+    """Of the templates whose Pods are there, as far as this Pod knows."""
     fast_jobs: int = 0
     """That ended in the fast lane, without a Pod; none of the other numbers has them."""
     fast_starts: int = 0

@@ -19,6 +19,7 @@ class ConditionType(StrEnum):
     SCALING_ACTIVE = "ScalingActive"
     SANDBOX_READY = "SandboxReady"
     EGRESS_ENFORCED = "EgressEnforced"
+    ISOLATION_VERIFIED = "IsolationVerified"
     CONFIG_IN_FORCE = "ConfigInForce"
     TOOLS_PINNED = "ToolsPinned"
     NETWORK_ISOLATION = "NetworkIsolation"
@@ -61,6 +62,12 @@ class Reason(StrEnum):
     EGRESS_DENIED = "EgressDenied"  # Sandbox Pods have tried to reach the API server, and could not.
     EGRESS_OPEN = "EgressOpen"  # Sandbox Pods reach the API server: nothing enforces their NetworkPolicy, so none takes a job.
     EGRESS_UNCHECKED = "EgressUnchecked"  # spec.sandbox.allowUnenforcedEgress is true: nobody checks whether sandboxes reach the network.
+    ISOLATION_VERIFIED = (
+        "IsolationVerified"  # A probe job in a sandbox found itself confined as it should be; the message names its kernel.
+    )
+    ISOLATION_FAILED = (
+        "IsolationFailed"  # A probe job found a wall missing, so sandboxes made like that one take no job; the message names it.
+    )
     RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"  # spec.sandbox.runtimeClassName names no RuntimeClass of the cluster.
     CONFIG_IN_FORCE = "ConfigInForce"  # Every server Pod runs the config that the operator rendered.
     CONFIG_OUTDATED = "ConfigOutdated"  # A server Pod goes on with an earlier config: it refuses the present one or does not get it.

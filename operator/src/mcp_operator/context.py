@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mcp_optimizer_api.optimizer import FederatedServer, Metrics, SandboxCounts
+from mcp_optimizer_api.stats import IsolationReport
 
 from .apply import Applier
 from .cache import Cache
@@ -55,6 +56,8 @@ class Collected:
     """Hash of the config that each of them runs."""
     unknown_pins: frozenset[str] = frozenset()
     """Pinned identifiers that lead to no tool, as at least one of them sees it."""
+    isolation: Sequence[IsolationReport] = ()
+    """What probes of the sandboxes found, of every template that has Pods."""
 
 
 class Collector(Protocol):

@@ -63,6 +63,7 @@ class Listener:
                     metrics=report.metrics,
                     configs=[stats.config_hash for stats in report.servers],
                     unknown_pins=frozenset(name for stats in report.servers for name in stats.unknown_pins),
+                    isolation=[found for stats in report.servers for found in stats.sandbox.isolation],
                 ),
             )
         return known[1]

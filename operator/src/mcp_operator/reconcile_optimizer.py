@@ -23,6 +23,7 @@ from .status.finding import Finding, said
 from .status.optimizer import UNPROVED, OptimizerObserved, optimizer_status, ready
 from .status.patience import CONFIG_SECONDS, STALL_SECONDS
 from .status.pins import tools_pinned
+from .status.probe import isolation_verified
 from .status.summary import may_pass
 
 
@@ -92,6 +93,7 @@ def _observed(
         sandbox=_sandbox(opt, pool),
         sandboxes=pool.counts if pool is not None else opt.status.sandboxes,
         egress=_egress(opt, pool),
+        isolation=_probed(opt, collected),
         config=config,
         pins=_pins(context, opt, collected),
         behind=opt.spec.paused and _behind(context, opt, upstreams),
@@ -142,6 +144,12 @@ def _egress(opt: Optimizer, pool: PoolReport | None) -> Finding:
         return Finding(pool.egress.ready, pool.egress.reason, pool.egress.message)
     before = said(opt.status.conditions, ConditionType.EGRESS_ENFORCED)
     return before if before is not None and before.reason in (Reason.EGRESS_DENIED, Reason.EGRESS_OPEN) else UNPROVED
+
+
+def _probed(opt: Optimizer, collected: Collected | None) -> Finding:
+    """The IsolationVerified condition."""
+    reports = collected.isolation if collected is not None else ()
+    return isolation_verified(why_code_is_off(opt.spec), reports, said(opt.status.conditions, ConditionType.ISOLATION_VERIFIED))
 
 
 def _sandbox(opt: Optimizer, pool: PoolReport | None) -> Finding:

@@ -163,5 +163,6 @@ def _view(stats: ServerStats) -> object:
     return (
         stats.config_hash,
         stats.unknown_pins,
+        stats.sandbox.isolation,
         [(upstream.name, upstream.ready, upstream.tools, upstream.error) for upstream in stats.upstreams],
     )

@@ -74,7 +74,7 @@ class Process:
         self.peers = Peers(Signatures(self.keys))
         self.handles = Handles(self.sealer, self.peers)
         self.tasks = Tasks(self.sealer, self.peers)
-        self.lane = with_fast_lane(lane or lane_of(self._kube, settings.sandbox_key_file, settings.pod), self.telemetry)
+        self.lane = with_fast_lane(lane or lane_of(self._kube, settings.sandbox_key_file, settings.pod, self.peers), self.telemetry)
         self.changes = Changes()
         self.federation = Federation(self._on_snapshot, self.changes.resource)
         self.discovery = Discovery(EmbeddingClient(settings.embedding_key_file), self.telemetry.registry)

@@ -12,16 +12,17 @@ from .fastlane.metrics import FastLaneMetrics
 from .kube import KubeClient
 from .lane import JobOutcome, JobRequest, OnCall, OnOutput, SandboxLane
 from .sandbox import PodLane
+from .state.peers import Peers
 from .telemetry import Telemetry
 
 
-def lane_of(kube: KubeClient | None, key_file: Path | None, replica: str = "") -> SandboxLane:
+def lane_of(kube: KubeClient | None, key_file: Path | None, replica: str = "", peers: Peers | None = None) -> SandboxLane:
     """Sandbox Pods where there is a cluster and a key to its pool; otherwise a lane that says what is missing."""
     if kube is None:
         return NoLane("this endpoint has no sandboxes: it runs outside a cluster")
     if key_file is None:
         return NoLane("this endpoint has no sandboxes: MCP_SANDBOX_KEY_FILE is not set")
-    return PodLane(kube, key_file, replica)
+    return PodLane(kube, key_file, replica, peers)
 
 
 def with_fast_lane(pods: SandboxLane, telemetry: Telemetry) -> SandboxLane:

@@ -11,6 +11,7 @@ from mcp_optimizer_api.status import ConditionType, Reason
 
 from .config import NOT_ASKED
 from .finding import Finding, conditions
+from .probe import NOT_PROBED
 from .server import selector
 from .summary import BEHIND, NEEDS_A_HUMAN, paused, summary
 from .workload import Workload, availability, isolation, scaling, standing
@@ -37,6 +38,8 @@ class OptimizerObserved:
     sandboxes: SandboxCounts
     egress: Finding = UNPROVED
     """Whether code in a sandbox is kept from the network."""
+    isolation: Finding = NOT_PROBED
+    """What a probe job found in a sandbox."""
     config: Finding = NOT_ASKED
     """Whether the server Pods run the present config."""
     pins: Finding | None = None
@@ -54,6 +57,7 @@ def optimizer_status(observed: OptimizerObserved, *, now: float, patience: float
         ConditionType.SCALING_ACTIVE: scaling(workload),
         ConditionType.SANDBOX_READY: observed.sandbox,
         ConditionType.EGRESS_ENFORCED: observed.egress,
+        ConditionType.ISOLATION_VERIFIED: observed.isolation,
         ConditionType.CONFIG_IN_FORCE: observed.config,
         **({ConditionType.TOOLS_PINNED: observed.pins} if observed.pins is not None else {}),
         ConditionType.NETWORK_ISOLATION: _isolation(observed),
@@ -111,6 +115,8 @@ def ready(observed: OptimizerObserved) -> Finding:
     if observed.config.holds is False:
         return observed.config
     sandbox = observed.sandbox
+    if observed.isolation.holds is False:
+        return observed.isolation
     off = sandbox.reason is Reason.SANDBOX_DISABLED
     if sandbox.holds is False and not off:
         return Finding(False, sandbox.reason if sandbox.reason in NEEDS_A_HUMAN else Reason.PROGRESSING, sandbox.message)

@@ -17,6 +17,7 @@ NEEDS_A_HUMAN = frozenset(
         Reason.QUOTA_EXCEEDED,
         Reason.FORBIDDEN,
         Reason.RUNTIME_CLASS_NOT_FOUND,
+        Reason.ISOLATION_FAILED,
         Reason.NOT_MCP,
         Reason.EGRESS_OPEN,
     }

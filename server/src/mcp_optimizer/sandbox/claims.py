@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +67,8 @@ class Claims:
         """How often another replica was first."""
         self.replicas = Replicas(replica)
         self.pool = WarmPool(self._is_ours, mine=self.replicas.mine)
+        self.problem: Callable[[str], str] = lambda template: ""
+        """Why Pods of a template may have no job, see `Prober`."""
         self._kube = kube
         self._key = PoolKey(key_file)
         self._announcements = announcements
@@ -111,7 +113,10 @@ class Claims:
                 raise MayHaveRun(pod, answer.message)
             tried = f"the last of the warm Pods tried, {pod.name}, refused ({answer.message})"
             self._note_refusal(pod, answer)
-        problem = "" if self._key_is_there() else " (the pool key is missing)"
+        unsafe = next(filter(None, map(self.problem, self.pool.templates())), "")
+        problem = (
+            f" (refused: a sandbox was probed, and {unsafe})" if unsafe else "" if self._key_is_there() else " (the pool key is missing)"
+        )
         raise CallFailure(
             UNAVAILABLE,
             f"{tried}{problem}: none came within {max(deadline - begun, 0):.0f} s. Try again later, or raise spec.sandbox.pool.min and max",
@@ -144,7 +149,7 @@ class Claims:
     def _is_ours(self, pod: SandboxPod) -> bool:
         """Made by our operator for our pool: the digest proves the pool's key, the owner is a second look."""
         owned = self._watched is not None and pod.owner_uid == self._watched.owner_uid
-        return owned and self._key.fits(pod.name, pod.token_digest)
+        return owned and not self.problem(pod.template) and self._key.fits(pod.name, pod.token_digest)
 
     async def _follow(self, watched: Watched) -> None:
         path = f"/api/v1/namespaces/{watched.namespace}/pods"

@@ -7,19 +7,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mcp_optimizer.errors import UNAVAILABLE, CallFailure
-from mcp_optimizer.lane import JobOutcome, JobRequest, OnCall, OnOutput
+from mcp_optimizer.errors import FORBIDDEN, UNAVAILABLE, CallFailure
+from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OnCall, OnOutput
 from mcp_optimizer.ration import Ration
+from mcp_optimizer.state.peers import Peers
 from mcp_optimizer_api.config import SandboxConfig
-from mcp_optimizer_api.job import JobError, JobLimits, SessionTerms
+from mcp_optimizer_api.job import CallError, JobError, JobLimits, SessionTerms
 from mcp_optimizer_api.stats import SandboxEvent, SandboxStats
 
 from .announcements import Announcements
 from .claims import Claims, MayHaveRun, Watched, Watcher
 from .conversation import Conversation
 from .held import HeldPod
+from .inquiry import answer_with, asking, nobody
 from .job_slots import JobSlots
 from .pods import SandboxPod
+from .prober import Prober
 from .session import PodSession
 
 END_REASON_SECONDS = 2.0
@@ -41,7 +44,7 @@ class _Totals:
 class PodLane:
     """Implements `mcp_optimizer.lane.SandboxLane`."""
 
-    def __init__(self, kube: Watcher, key_file: Path, replica: str = "") -> None:
+    def __init__(self, kube: Watcher, key_file: Path, replica: str = "", peers: Peers | None = None) -> None:
         self._config: SandboxConfig | None = None
         self._announcements = Announcements()
         self._claims = Claims(kube, key_file, replica, self._announcements)
@@ -51,12 +54,19 @@ class PodLane:
         self._busy = 0
         self._jobs: set[asyncio.Task[JobOutcome]] = set()
         self._sessions: set[PodSession] = set()
+        self._prober = Prober(self._claims, self._run_probe, asking(peers) if peers is not None else nobody)
+        self._claims.problem = self._prober.problem
+        self._probing: asyncio.Task[None] | None = None
+        if peers is not None:
+            answer_with(self._prober, peers)
 
     def configure(self, config: SandboxConfig, namespace: str, owner_uid: str) -> None:
         """Take over new settings at once, without touching running jobs. Only Pods owned by `owner_uid` count."""
         self._config = config
         self._places.configure(config.max_concurrent, config.max_concurrent_per_client, config.queue_seconds)
         self._claims.follow(Watched(namespace, config.pod_selector, owner_uid) if config.enabled else None)
+        if self._probing is None:
+            self._probing = asyncio.create_task(self._prober.watch())
 
     async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:
         """Run one job to its end; cancelling this coroutine cancels the job. CallFailure: refused before it started."""
@@ -67,7 +77,7 @@ class PodLane:
     def stats(self) -> SandboxStats:
         """Totals since the process started."""
         now = {"warm_seen": self._claims.pool.warm, "busy": self._busy, "sessions": len(self._sessions)}
-        return SandboxStats(**now, conflicts=self._claims.conflicts, **asdict(self._totals))
+        return SandboxStats(**now, conflicts=self._claims.conflicts, isolation=self._prober.reports(), **asdict(self._totals))
 
     def events(self) -> AsyncIterator[SandboxEvent]:
         """Claims and ends of jobs from now on, for one subscriber."""
@@ -75,9 +85,10 @@ class PodLane:
 
     async def close(self) -> None:
         """Stop watching, cancel what still runs, end what is kept."""
-        for task in self._jobs:
+        tasks = [task for task in (self._probing, *self._jobs) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._jobs, self._claims.close(), return_exceptions=True)
+        await asyncio.gather(*tasks, self._claims.close(), return_exceptions=True)
         for session in list(self._sessions):
             session.close("its replica was shut down")
 
@@ -159,6 +170,20 @@ class PodLane:
         self._count(outcome)
         return outcome
 
+    async def _run_probe(self, job: JobRequest) -> tuple[SandboxPod, JobOutcome]:
+        """A job of our own: in a Pod like any other, and counted among nobody's. CallFailure when there is none now."""
+        if self._config is None or not self._config.enabled:
+            raise CallFailure(UNAVAILABLE, "execute_code is switched off")
+        limits = _limits(job, self._config)
+        try:
+            held = HeldPod(*await self._claims.one(job, limits, time.monotonic()), self._claims.pool, self._announcements.tell)
+        except MayHaveRun as unknown:
+            raise CallFailure(UNAVAILABLE, str(unknown)) from None
+        try:
+            return held.pod, await Conversation(held.wire, limits, _no_tool, None, self._ration).run()
+        finally:
+            held.release()
+
     def _lost_at_the_start(self, unknown: MayHaveRun) -> JobOutcome:
         """A job that may run in a Pod that does not answer: never in a second one."""
         self._totals.jobs += 1
@@ -188,6 +213,10 @@ class PodLane:
             self._totals.lost += 1
         else:
             self._totals.failed += 1
+
+
+async def _no_tool(tool: str, arguments: dict[str, Any]) -> CallOutcome:
+    return CallOutcome(ok=False, error=CallError(code=FORBIDDEN, message="a probe calls nothing"))
 
 
 def _limits(job: JobRequest, config: SandboxConfig) -> JobLimits:

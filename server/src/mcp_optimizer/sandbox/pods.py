@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_optimizer_api.names import JOB_PORT
+from mcp_optimizer_api.names import JOB_PORT, TEMPLATE_HASH_ANNOTATION
 
 DIGEST_VARIABLE = "MCP_SANDBOX_TOKEN_SHA256"
+EGRESS_VARIABLE = "MCP_SANDBOX_EGRESS"
+MAX_HASH = 64
 DELETED = "deleted"
 
 
@@ -21,6 +23,10 @@ class SandboxPod:
     owner_uid: str
     token_digest: str
     """What its operator wrote into it: only a Pod made with our pool's key has the right one for its name."""
+    template: str
+    """Hash of everything that it has in common with the other Pods made like it; empty where nobody wrote one."""
+    runtime_class: str
+    egress_unchecked: bool
     warm: bool
     end: str
     """Why it ended or is ending, for people; empty while it lives."""
@@ -43,6 +49,9 @@ def parse(manifest: Mapping[str, Any]) -> SandboxPod | None:
         port=port_of(manifest, "job", JOB_PORT),
         owner_uid=str(owner.get("uid", "")),
         token_digest=_variable(container, DIGEST_VARIABLE),
+        template=str(mapping(metadata.get("annotations")).get(TEMPLATE_HASH_ANNOTATION) or "")[:MAX_HASH],
+        runtime_class=str(mapping(manifest.get("spec")).get("runtimeClassName") or ""),
+        egress_unchecked=_variable(container, EGRESS_VARIABLE) == "unchecked",
         warm=bool(ip) and not end and is_ready(status),
         end=end,
     )

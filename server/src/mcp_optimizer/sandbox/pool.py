@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from mcp_optimizer.kube import Event
@@ -45,6 +46,13 @@ class WarmPool:
         """Pods that look claimable."""
         resting = sum(1 for uid in self._resting if uid not in self._taken and uid in self._pods and self._pods[uid].warm)
         return len(self._own) + len(self._foreign) + resting
+
+    def templates(self) -> Counter[str]:
+        """The templates of the Pods that are there, and how many of each are warm and free."""
+        found: Counter[str] = Counter()
+        for uid, pod in self._pods.items():
+            found[pod.template] += pod.warm and uid not in self._taken
+        return found
 
     def apply(self, event: Event) -> None:
         """Take in what the watch says."""

@@ -1,6 +1,7 @@
 """Replicas that ask each other: one signed POST on the management port, never exposed by the Service.
 
-An address comes out of a sealed handle only, so nobody can point a replica at an address of their choice.
+An address comes out of a sealed handle, so that no client can point a replica at an address of their choice, or is that of a server Pod of this
+MCPOptimizer as the API server shows it. Either way an answer counts only with a signature that takes the pool's key.
 """
 
 import logging
