@@ -36,6 +36,7 @@ def test_an_optimizer_becomes_ready_with_its_pods(cluster: Cluster, operator: Op
         "ScalingActive": ("False", "AutoscalingDisabled"),
         "SandboxReady": ("False", "SandboxDisabled"),
         "EgressEnforced": ("Unknown", "SandboxDisabled"),
+        "IsolationVerified": ("Unknown", "SandboxDisabled"),
         "ConfigInForce": ("Unknown", "Progressing"),  # these Pods have no management port to ask
         "NetworkIsolation": ("True", "PolicyApplied"),
         "AuthDisabled": ("True", "NoAuthentication"),
