@@ -5,6 +5,7 @@ with one name are read.
 """
 
 import base64
+import errno
 import os
 import stat
 from collections.abc import Generator
@@ -128,4 +129,7 @@ class Outbox:
 
 
 def _open_folder(name: str, folder: int | None) -> int:
+    """Looked at first, as nothing can change it any more: gVisor opens a link to a folder whatever O_NOFOLLOW says."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)

@@ -33,7 +33,7 @@ RESULT = 'b\'{"type":"result","run":1,"ok":true,"value":\' + '
 FRAMES: dict[str, dict[str, object]] = {
     "a length of 4 GiB": {"body": "b'x'", "length": 0xFFFFFFFF},
     "a deep result": {"body": RESULT + 'b"[" * 900 + b"]" * 900 + b"}"'},
-    "a list of lists": {"body": RESULT + 'b"[" + b"[]," * 300_000 + b"0]}"'},
+    "a list of lists": {"body": RESULT + 'b"[" + b"[]," * 100_000 + b"0]}"'},
     "a result over the limit": {"body": RESULT + "b'\"' + b\"x\" * 400_000 + b'\"}'"},
 }
 CLEAN_ENDS = ("killed", "result_not_json", "result_too_large", "memory", "exception")

@@ -95,7 +95,7 @@ attempt(lambda: open('line\\nbreak', 'w').close())
 attempt(lambda: open('txt.\u202eexe', 'w').close())
 attempt(lambda: open('back\\\\slash', 'w').close())
 with open('sparse', 'w') as file:
-    attempt(lambda: file.truncate(200_000_000))
+    attempt(lambda: file.truncate(30_000_000))
 os.makedirs('/'.join('d' * 20), exist_ok=True)
 attempt(lambda: open('/'.join('d' * 20) + '/deep', 'w').close())
 'done'

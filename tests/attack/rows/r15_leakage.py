@@ -62,6 +62,13 @@ for pid in filter(str.isdigit, os.listdir('/proc')):
 [found, len([name for name in os.listdir('/proc') if name.isdigit()]), [random.random(), str(uuid.uuid4()), os.urandom(8).hex()]]
 """
 
+NO_LATCH = """import mcp_sandbox.agent as a
+_answer = a.Agent._answer_start
+def forgetful(self, stream, body):
+    self._owner = self._job = None
+    _answer(self, stream, body)
+a.Agent._answer_start = forgetful"""
+
 
 async def leave_and_find(target: Target) -> str | None:
     """One job after the other, then two at once."""
@@ -82,7 +89,7 @@ async def _prove_latch(stage: Stage) -> str | None:
     """Two jobs for one Pod."""
     if (held := await _second_job(Bare(stage, "runc"))) != "rejected":
         return f"with the latch a second job was {held}"
-    off = Removal(name="no latch", agent="import mcp_sandbox.agent as a\na.Agent._why_not_ready = lambda self: None")
+    off = Removal(name="no latch", agent=NO_LATCH)
     loose = await _second_job(Bare(stage, "runc", off))
     return None if loose == "accepted" else f"without the latch a second job was {loose}"
 

@@ -64,11 +64,22 @@ for name in params['names']:
         pass
 allowed
 """
+QUESTIONS = """
+excluded = params['excluded']
+server, _, name = excluded.partition('.')
+found = [hit['id'] for hit in search(name.replace('_', ' '), limit=5) if hit['id'] == excluded]
+for ask in (lambda: describe(excluded), lambda: getattr(getattr(tools, server), name)()):
+    try:
+        found.append(str(ask())[:100])
+    except (ToolError, AttributeError):
+        pass
+found
+"""
 NAMES = [
     "execute_code", "execute", "execute_batch", "discover", "mcp.execute_code", "gvisor.execute_code",
     "acme", "acme.", ".acme", "acme.*", "*", "acme..hr_list_employees", "acme/../other.tool", "../../etc/passwd",
     "http://169.254.169.254/latest/meta-data/", "http://acme-mcp.attack.svc/mcp", "file:///etc/passwd", "relay.attack-bare.anything",
-    "acme.attack-bare.svc.cluster.local:80/mcp", "acme\r\nHost: other.tool", "acme.\u0000", "kubernetes.default.get_secret",
+    "acme.attack-bare.svc.cluster.local:80/mcp", "acme\r\nHost: other.tool", "acme.\u0000", "kubernetes.default.get_secret", "$evil",
 ]  # fmt: skip
 
 
@@ -100,6 +111,12 @@ async def deputy(target: Target) -> str | None:
     bare_name = EXCLUDED.partition(".")[2]
     allowed = (await target.run(DEPUTY, timeout_s=9, names=names, arguments={}, hidden=[bare_name])).expect()
     return f"let through: {allowed}" if allowed else None
+
+
+async def questions(target: Target) -> str | None:
+    """What a job may ask about the catalogue instead of calling: no more of it than a client."""
+    found = (await target.run(QUESTIONS, timeout_s=9, excluded=EXCLUDED)).expect()
+    return f"learnt of what is excluded: {found}" if found else None
 
 
 async def _prove_exclusion(stage: Stage) -> str | None:
@@ -167,7 +184,7 @@ r.Run._relay_call = lambda self, frame: _relay(self, {**frame, "seq": abs(hash(s
 ROW = Row(
     number=18,
     name="back-channel abuse",
-    attacks=(flood, forged_numbers, deputy),
+    attacks=(flood, forged_numbers, deputy, questions),
     controls=(
         Control(name="the agent's budget of calls", off=Removal(name="no budget", agent=_NO_BUDGET), attack=flood),
         Control(name="the agent's check of numbers", off=Removal(name="no check of numbers", agent=_NO_NUMBERS), attack=twice_the_same),
