@@ -17,7 +17,7 @@ from mcp_optimizer_api.job import Start, pod_token, token_digest
 from tests.attack import inside
 from tests.attack.bare import POOL_KEY, Bare, limits
 from tests.attack.own_pods import pods_of
-from tests.attack.pods import ready
+from tests.attack.pods import ended, ready
 from tests.attack.relay import Unreachable
 from tests.attack.stage import NAMESPACE, Stage
 from tests.attack.vocabulary import Control, Isolation, Manifest, Removal, Row, Target
@@ -45,12 +45,13 @@ async def fake_pods(target: Target) -> str | None:
     """Pods with the labels of the pool, Ready, made by somebody else; each forged better than the last. Jobs go on meanwhile."""
     if isinstance(target, Bare):
         raise AssertionError("there is no pool of bare Pods")
-    made = [_trap(target.stage, target.isolation, forged) for forged in ("labels", "owner", "copied digest")]
+    real = await target.stage.watch.until("a warm Pod", lambda: next((pod for pod in pods_of(target) if ready(pod)), None))
+    made = [_trap(target.stage, target.isolation, real, forged) for forged in ("labels", "owner", "copied digest")]
     names = [pod["metadata"]["name"] for pod in made]
     try:
         for pod in made:
             target.stage.apply(pod, NAMESPACE)
-        await target.stage.watch.until("the fake Pods are Ready or were removed", lambda: _all_ready_or_gone(target, names))
+        await target.stage.watch.until("the fake Pods are Ready or were removed", lambda: _all_ready_or_gone(target, names), seconds=75)
         for number in range(JOBS):
             (await target.run(f"{number}", timeout_s=8)).expect()
         logs = await asyncio.gather(*(asyncio.to_thread(_log, name) for name in names))
@@ -91,7 +92,7 @@ def _tokens(target: Target, pod: Manifest) -> dict[str, str]:
     return dict(zip(FORGERIES, values, strict=True))
 
 
-def _trap(stage: Stage, isolation: Isolation, forged: str) -> Manifest:
+def _trap(stage: Stage, isolation: Isolation, real: Manifest, forged: str) -> Manifest:
     name = f"{isolation}-sandbox-{secrets.token_hex(4)}"
     labels = {
         "app.kubernetes.io/managed-by": "mcp-operator",
@@ -106,7 +107,6 @@ def _trap(stage: Stage, isolation: Isolation, forged: str) -> Manifest:
         reference = {"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPOptimizer", "name": isolation, "uid": owner, "controller": True}
         metadata["ownerReferences"] = [reference]
     if forged == "copied digest":
-        real = next(pod for pod in stage.watch.of(NAMESPACE, isolation) if ready(pod))
         env = [each for each in real["spec"]["containers"][0]["env"] if each["name"] == "MCP_SANDBOX_TOKEN_SHA256"]
         metadata["annotations"] = real["metadata"].get("annotations", {})
     container = {
@@ -128,7 +128,7 @@ def _trap(stage: Stage, isolation: Isolation, forged: str) -> Manifest:
 def _all_ready_or_gone(target: Target, names: list[str]) -> bool:
     """The operator may remove what claims to be its own."""
     pods = [target.stage.watch.get(NAMESPACE, name) for name in names]
-    return all(pod is None or "deletionTimestamp" in pod["metadata"] or ready(pod) for pod in pods)
+    return all(pod is None or "deletionTimestamp" in pod["metadata"] or ended(pod) or ready(pod) for pod in pods)
 
 
 def _log(name: str) -> str:
