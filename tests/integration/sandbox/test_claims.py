@@ -121,7 +121,7 @@ async def lane(bare_control_plane: ControlPlane, namespace: str, tmp_path: Path,
     tls = ssl.create_default_context(cafile=None if authority else cluster["certificate-authority"], cadata=authority)
     kube = KubeClient(cluster["server"], tls, tmp_path / "token")
     lane = PodLane(kube, tmp_path / "key")
-    selector = ",".join(f"{key}={value}" for key, value in SELECTOR.items())
+    selector = "mcp.optimizer.dev/component in (sandbox,server),mcp.optimizer.dev/optimizer=x"
     lane.configure(SandboxConfig(enabled=True, pod_selector=selector, queue_seconds=30), namespace, owner_uid)
     yield lane
     await lane.close()
