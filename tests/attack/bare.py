@@ -20,7 +20,7 @@ from .vocabulary import Answer, Isolation, Manifest, Outcome, Removal
 
 POOL_KEY = b"k" * 32
 UNSELECTED = "open"
-PATIENCE_SECONDS = 4.0
+PATIENCE_SECONDS = 8.0
 """How long after a job's deadline nothing has to have come before the job counts as one that no deadline ends."""
 WARM_SECONDS = 90.0
 

@@ -11,7 +11,7 @@ from .stage import Stage
 from .vocabulary import Attack, Control, Isolation, Removal, Row, Target, first_line
 
 PROOFS_AT_ONCE = 3
-ATTACK_SECONDS = 180
+ATTACK_SECONDS = 300
 
 
 class Campaign:

@@ -10,7 +10,7 @@ from tests.e2e import agent
 from .stage import NAMESPACE, Stage
 from .vocabulary import Answer, Isolation, Outcome
 
-REFUSED_SECONDS = 60.0
+REFUSED_SECONDS = 180.0
 NO_POD = "no sandbox Pod is warm"
 
 

@@ -43,7 +43,7 @@ for quota, period in (("cpu.max", None), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_p
         pass
 cores
 """
-BURN = "import time\nwhile time.process_time() < 2.5: pass\n'burnt'"
+BURN = "import time\nwhile time.process_time() < 1.7: pass\n'burnt'"
 ENDLESS = "while True: pass"
 DEAF = "import os, signal, threading\nfor _ in range(3): threading.Thread(target=lambda: sum(iter(int, 1)), daemon=True).start()\nwhile True: pass"
 
@@ -77,7 +77,7 @@ async def neighbour(target: Target) -> str | None:
     return None if outcome.ok and finished_first else f"the neighbour ended as {outcome.kind or 'a success, but after the spinner'}"
 
 
-BURN_SECONDS = 18
+BURN_SECONDS = 38
 TIGHT_CPU = Removal(
     name="an RLIMIT_CPU of one second",
     agent=f"import os, mcp_sandbox.hardening as h\nh.CPU_GRACE_SECONDS = 1 - {BURN_SECONDS}\nos.cpu_count = lambda: 1",
@@ -99,7 +99,7 @@ async def endless_once(target: Target) -> str | None:
 async def burn(target: Target) -> str | None:
     """More processor time than it may have."""
     outcome = await target.run(BURN, timeout_s=BURN_SECONDS)
-    return "two and a half seconds of processor time, one was allowed" if outcome.value == "burnt" else None
+    return "1.7 seconds of processor time, one was allowed" if outcome.value == "burnt" else None
 
 
 ROW = Row(
