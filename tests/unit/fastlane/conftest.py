@@ -1,7 +1,9 @@
 """A fast lane with its real child process, before a lane of Pods that tells what reached it."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
@@ -81,6 +83,15 @@ async def eventually(check: Any) -> Any:
     async with asyncio.timeout(30):
         while not (found := check()):  # noqa: ASYNC110 -- what is waited for has no event
             await asyncio.sleep(0.01)
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that it started and that still run. Its threads come and go meanwhile."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [int(child) for child in (task / "children").read_text().split()]
     return found
 
 

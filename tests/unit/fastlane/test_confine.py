@@ -15,7 +15,7 @@ from mcp_optimizer.fastlane.child import _reason
 from mcp_optimizer.fastlane.confine import MACHINES
 from mcp_optimizer.fastlane.syscalls import HOST_DENIED, WORKER_ALLOWED
 
-from .conftest import Bench, eventually
+from .conftest import Bench, children_of, eventually
 
 ATTEMPTS = """
 import ctypes, json, os, resource, signal, socket, sys
@@ -127,7 +127,7 @@ async def test_what_runs_is_under_these_rules_without_privileges_environment_or_
     assert b"MCP_SECRET" not in _environment(child.pid)
     assert _confined(child.pid) == ("1", "2", "1")
     # The worker of the job is on its way out; the next one is warm already.
-    found = await eventually(lambda: [_environment(pid) for pid in _descendants(child.pid) if _confined(pid) == ("1", "2", "2")])
+    found = await eventually(lambda: [_environment(pid) for pid in children_of(child.pid) if _confined(pid) == ("1", "2", "2")])
     assert not any(found)
 
 
@@ -142,10 +142,6 @@ def _environment(pid: int) -> bytes:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return b""
-
-
-def _descendants(pid: int) -> list[int]:
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
 
 
 def _confined(pid: int) -> tuple[str, ...]:

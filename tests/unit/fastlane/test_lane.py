@@ -4,21 +4,15 @@ import asyncio
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcp_optimizer.lane import JobRequest
 
-from .conftest import Bench, eventually
+from .conftest import Bench, children_of, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes that it started and that still run."""
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
 
 
 async def test_a_job_runs_without_a_pod_and_says_so(bench: Bench) -> None:
