@@ -121,7 +121,7 @@ class Run(Document):
 
 
 class CallError(Document):
-    """Why a tool call failed: `code` as in the meta-tools' envelope (400, 403, 404, 408, 429, 500, 502)."""
+    """Why a tool call failed: `code` as in the meta-tools' envelope (400, 403, 404, 408, 409, 429, 500, 502, 503)."""
 
     code: int
     message: str

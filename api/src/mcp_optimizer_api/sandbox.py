@@ -154,7 +154,7 @@ class SandboxSessions(Resource):
 
 
 class Sandbox(Resource):
-    """Where execute_code runs: a fresh Pod for each job."""
+    """Where execute_code runs: a fresh Pod for each job or session."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(

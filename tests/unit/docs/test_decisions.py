@@ -9,9 +9,8 @@ PAGES = sorted((Path(__file__).resolve().parents[3] / "docs" / "decisions").glob
 PARTS = ("Context", "Decision", "Evidence", "Consequences")
 
 
-def test_no_number_is_used_twice() -> None:
-    """Gaps are fine: numbers are reserved before pages are written."""
-    assert len({page.name[:4] for page in PAGES}) == len(PAGES)
+def test_numbers_are_consecutive() -> None:
+    assert [int(page.name[:4]) for page in PAGES] == list(range(1, len(PAGES) + 1))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

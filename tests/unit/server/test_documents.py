@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from prometheus_client import generate_latest
 
+from mcp_optimizer import errors
 from mcp_optimizer.admission import Admission
 from mcp_optimizer.artifacts import Artifacts
 from mcp_optimizer.config_source import BadDocument, follow, parse
@@ -31,7 +32,7 @@ from mcp_optimizer.state.peers import Peers
 from mcp_optimizer.state.signature import Signatures
 from mcp_optimizer.state.tasks import Tasks
 from mcp_optimizer.state_metrics import StateCollector
-from mcp_optimizer.telemetry import Telemetry
+from mcp_optimizer.telemetry import OUTCOMES, Telemetry
 from mcp_optimizer.upstream.sse import EventParser
 from mcp_optimizer_api.config import ServerConfig
 
@@ -85,6 +86,12 @@ async def test_the_page_of_metrics_lists_exactly_the_metrics_there_are() -> None
     scraped = set(re.findall(r"^# TYPE (mcp_optimizer\S+) ", generate_latest(telemetry.registry).decode(), re.MULTILINE))
     documented = set(re.findall(r"^\| `(mcp_optimizer\w+)`", PAGE.read_text(), re.MULTILINE))
     assert documented == {name for name in scraped if not name.endswith("_created")}
+
+
+def test_each_code_that_a_call_can_fail_with_is_an_outcome_and_on_the_page() -> None:
+    codes = {str(value) for value in vars(errors).values() if isinstance(value, int)}
+    (listed,) = re.findall(r"an error code \(`([\d ]+)`\)", PAGE.read_text())
+    assert codes == set(listed.split()) == {outcome for outcome in OUTCOMES if outcome.isdigit()}
 
 
 def test_events_are_recognised_wherever_the_stream_is_cut() -> None:
