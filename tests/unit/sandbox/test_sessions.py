@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,13 +110,18 @@ def test_what_a_worker_does_not_survive_whole_ends_the_session(agent: AgentProce
     assert agent.wait() == 0
 
 
-def test_each_run_has_its_own_calls_output_and_time(agent: AgentProcess) -> None:
-    code = "print('x' * 6)\nimport time\ntime.sleep(0.3)\n[call('a.b', i=i)['i'] for i in range(2)]"
-    limits = {"maxCalls": 2, "maxOutputBytes": 7, "timeoutSeconds": 5}
+def test_each_run_has_its_own_calls_and_output(agent: AgentProcess) -> None:
+    code = "print('x' * 6)\n[call('a.b', i=i)['i'] for i in range(2)]"
+    limits = {"maxCalls": 2, "maxOutputBytes": 7}
     session = Session(agent, code, **limits)
     for run in (session.first, session.run(code, **limits), session.run(code, **limits)):
         assert (run.result["value"], run.result["calls"], run.printed(), run.result["stdoutTruncated"]) == ([0, 1], 2, "x" * 6 + "\n", 0)
         assert {frame["run"] for frame in run.frames if frame["type"] != "accepted"} == {run.result["run"]}
+
+
+def test_the_time_of_a_run_does_not_end_the_next_one(agent: AgentProcess) -> None:
+    session = Session(agent, "import time", timeoutSeconds=2)
+    assert session.run("time.sleep(2.2)\n'slept'").result["value"] == "slept"
 
 
 def test_nothing_but_the_worker_is_left_between_runs_and_it_stands_still(agent: AgentProcess) -> None:
@@ -135,29 +141,38 @@ def test_nothing_but_the_worker_is_left_between_runs_and_it_stands_still(agent: 
     first = session.run("len(ticks), child.wait()").result["value"]
     assert first[1] == -9
     until("the worker to stand still", lambda: state_of(worker) == "T")
-    assert session.run("time.sleep(0.2)\nlen(ticks)").result["value"] > first[0]
+    assert session.run(f"while len(ticks) <= {first[0]}: time.sleep(0.01)\n'it goes on'").result["value"] == "it goes on"
 
 
 def test_what_a_thread_prints_after_its_run_is_the_next_runs_and_nothing_of_the_first_comes_late(agent: AgentProcess) -> None:
-    session = Session(agent, "import threading, time\ngo = threading.Event()\nprint('one')\n")
+    session = Session(agent, "import threading\ngo = threading.Event()\nprint('one')\n")
     assert session.first.printed() == "one\n"
-    begun = session.run("threading.Thread(target=lambda: (go.wait(), print('thread')), daemon=True).start()\nprint('two')")
+    begun = session.run("late = threading.Thread(target=lambda: (go.wait(), print('thread')), daemon=True)\nlate.start()\nprint('two')")
     assert begun.printed() == "two\n"
-    last = session.run("go.set()\ntime.sleep(0.3)")
+    last = session.run("go.set()\nlate.join()")
     assert last.printed() == "thread\n"
     assert [frame["run"] for frame in last.frames] == [3, 3]
 
 
-def test_a_call_that_is_open_when_its_run_ends_fails_in_its_thread_and_a_late_answer_is_dropped(agent: AgentProcess) -> None:
+def test_a_call_that_is_open_when_its_run_ends_fails_in_its_thread_and_a_late_answer_is_dropped(
+    agent: AgentProcess, tmp_path: Path
+) -> None:
+    flag = tmp_path / "heard"
     code = (
-        "import threading, time\nseen = []\n"
+        "import os, threading, time\nseen = []\n"
         "def ask():\n    try:\n        seen.append(call('a.b'))\n    except ToolError as error:\n        seen.append(error.code)\n"
         "thread = threading.Thread(target=ask)\nthread.start()\n"
+        f"while not os.path.exists({str(flag)!r}): time.sleep(0.01)"
     )
     session = Session(agent, "1")
     calls: list[dict[str, Any]] = []
-    session.begin(code + "time.sleep(0.3)")
-    session.finish(lambda call: calls.append(call))
+
+    def keep(call: dict[str, Any]) -> None:
+        calls.append(call)
+        flag.touch()
+
+    session.begin(code)
+    session.finish(keep)
     session.link.send({"type": "callResult", "run": 2, "seq": calls[0]["seq"], "ok": True, "value": "late"})
     assert session.run("thread.join(5)\nseen").result["value"] == [408]
 
