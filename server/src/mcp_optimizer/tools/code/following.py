@@ -11,6 +11,18 @@ from mcp_optimizer.state.tasks import FOLLOW_SECONDS, Tasks
 CANCEL_SECONDS: Final = 5.0
 
 
+class Refused(CallFailure):
+    """A task's failure, as whoever ran it put it."""
+
+    def __init__(self, envelope: dict[str, Any]) -> None:
+        super().__init__(envelope["code"], envelope["message"], retry_after_s=envelope.get("retry_after_s"))
+        self._envelope = envelope
+
+    def envelope(self) -> dict[str, object]:
+        """What the model reads: with the findings or the time to wait that it would have got at once."""
+        return dict(self._envelope)
+
+
 def explained(raised: BaseException) -> dict[str, Any]:
     """Why it failed, as `followed` reads it again."""
     if isinstance(raised, CallFailure):
@@ -41,7 +53,7 @@ def ended(task: dict[str, Any]) -> Result:
         return dict(task["result"])
     error = task.get("error") or {"code": INTERNAL, "message": "the job was cancelled"}
     # A failure of ours has a code of the meta-tools; one that the task machinery found has one of JSON-RPC.
-    raise CallFailure(error["code"] if error["code"] > 0 else INTERNAL, error["message"])
+    raise Refused({**error, "code": error["code"] if error["code"] > 0 else INTERNAL})
 
 
 async def _cancel(tasks: Tasks, task_id: str) -> None:

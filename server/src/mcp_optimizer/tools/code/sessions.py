@@ -147,9 +147,11 @@ class CodeSessions:
         return entry
 
     def _forget(self, keys: Iterable[bytes]) -> None:
+        # A session that ends under its run is forgotten by whoever sees it first, and then once more by that run.
         for key in list(keys):
-            reason = self._open.pop(key).session.ended or ""
-            self._ended.put(reason, len(reason), ENDED_SECONDS, key)
+            if (entry := self._open.pop(key, None)) is not None:
+                reason = entry.session.ended or ""
+                self._ended.put(reason, len(reason), ENDED_SECONDS, key)
 
     async def _asked_owner(self, owner: Address, question: Question) -> Answer:
         try:
