@@ -51,6 +51,19 @@ async def test_while_it_is_off_nothing_of_it_is_loaded_or_started(own: Bench) ->
     assert (await process.communicate())[0].strip() == b"[]"
 
 
+async def test_a_client_that_leaves_while_the_child_starts_leaves_no_process_that_nobody_knows(own: Bench) -> None:
+    before = set(children_of(os.getpid()))
+    leaving = asyncio.create_task(own.run("1"))
+    await eventually(lambda: own.lane.child_pid)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    assert (await own.run("1 + 1")).lane == "fast"
+    assert own.lane.stats().fast_starts == 1
+    assert set(children_of(os.getpid())) - before == {own.lane.child_pid}
+    await own.lane.close()
+    await eventually(lambda: set(children_of(os.getpid())) <= before)
+
+
 @pytest.mark.parametrize(
     ("code", "changes", "reason"),
     [

@@ -42,7 +42,7 @@ class Child:
         self._process: Process | None = None
         self._control: socket.socket | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._failures = 0
         self._not_before = 0.0
         self._why = ""
@@ -67,6 +67,9 @@ class Child:
 
     async def close(self) -> None:
         """End the process, and with it every job in it."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -77,40 +80,59 @@ class Child:
             await asyncio.wait([self._watch])
 
     async def _started(self) -> socket.socket:
-        async with self._starting:
-            if self._control is not None:
-                return self._control
+        if self._starting is None:
             if time.monotonic() < self._not_before:
                 raise ChildDown(self._why)
-            try:
-                self._control = await self._start()
-            except (ChildDown, OSError) as error:
-                self._kill()
-                self._failed(str(error))
-                raise ChildDown(self._why) from None
-            return self._control
+            self._starting = asyncio.create_task(self._start_or_say_why())
+        # Of nobody's request: one that is cancelled meanwhile would leave a process that nobody knows.
+        await asyncio.shield(self._starting)
+        if self._control is None:
+            raise ChildDown(self._why)
+        return self._control
+
+    async def _start_or_say_why(self) -> None:
+        try:
+            self._control = await self._start()
+        except (ChildDown, OSError) as error:
+            self._failed(str(error))
+        finally:
+            self._starting = None
 
     async def _start(self) -> socket.socket:
         self.starts += 1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        with theirs:
-            settings = {"memory_bytes": self._memory_bytes, "parent": os.getpid()}
-            program = [sys.executable, "-m", "mcp_optimizer.fastlane.host", str(theirs.fileno()), json.dumps(settings)]
-            self._process = await asyncio.create_subprocess_exec(
-                *program, pass_fds=[theirs.fileno()], env=ENVIRONMENT, start_new_session=True, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
-            )
-        self._watch = asyncio.create_task(self._until_its_end(self._process, ours))
+        ready = False
+        try:
+            with theirs:
+                settings = {"memory_bytes": self._memory_bytes, "parent": os.getpid()}
+                program = [sys.executable, "-m", "mcp_optimizer.fastlane.host", str(theirs.fileno()), json.dumps(settings)]
+                self._process = await asyncio.create_subprocess_exec(
+                    *program,
+                    pass_fds=[theirs.fileno()],
+                    env=ENVIRONMENT,
+                    start_new_session=True,
+                    stdin=DEVNULL,
+                    stdout=DEVNULL,
+                    stderr=DEVNULL,
+                )
+            self._watch = asyncio.create_task(self._until_its_end(self._process, ours))
+            await self._until_ready(ours)
+            ready = True
+            return ours
+        finally:
+            if not ready:
+                ours.close()
+                self._kill()
+
+    async def _until_ready(self, control: socket.socket) -> None:
         try:
             async with asyncio.timeout(START_SECONDS):
-                status = await asyncio.get_running_loop().sock_recv(ours, MAX_STATUS_BYTES)
+                status = await asyncio.get_running_loop().sock_recv(control, MAX_STATUS_BYTES)
         except TimeoutError:
-            ours.close()
             raise ChildDown(f"its child process was not ready within {START_SECONDS:g} s") from None
         if status != b'{"ready":true}':
-            ours.close()
             raise ChildDown(_reason(status))
-        return ours
 
     async def _until_its_end(self, process: Process, control: socket.socket) -> None:
         started = time.monotonic()

@@ -131,14 +131,17 @@ class FastLane:
             self._metrics.starts += child.starts - starts
         reader, writer = await asyncio.open_unix_connection(sock=sock, limit=256 * 1024)
         wire = Wire(reader, writer)
+        sent = False
         try:
             await wire.send(encode(Start(token="", job=secrets.token_hex(8), code=job.code, params=job.params, limits=limits)))
+            sent = True
         except Unsendable as error:
-            wire.close()
             raise CallFailure(BAD_REQUEST, f"code and params together are too large for a sandbox: {error}") from None
         except OSError:
-            wire.close()
             raise Unfit("lost", fallback=True) from None
+        finally:
+            if not sent:
+                wire.abort()
         return await Conversation(wire, limits, on_call, progress, self._ration, kinds=KINDS | {"unsupported"}).run()
 
     def _retire(self, child: Child) -> None:
