@@ -1,10 +1,13 @@
 """Tools as functions: names, types and text of a catalogue that wishes us ill, from the definition to what the sandbox builds of it."""
 
 import inspect
+import itertools
 import json
 import keyword
+import sys
 import typing
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -67,6 +70,25 @@ def test_names_that_become_alike_stay_apart_and_do_so_in_the_same_way_every_time
         "class__2": "class",
     }
     assert identifiers(reversed(names)) == found and identifiers(names + names) == found
+
+
+def test_thousands_of_names_that_become_alike_are_told_apart_without_counting_from_the_start_each_time() -> None:
+    names = ["".join(marks) for marks in itertools.islice(itertools.product("-.!", repeat=7), 2000)]
+    steps = 0
+
+    def count(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal steps
+        steps += event == "line"
+        return count if frame.f_code is identifiers.__code__ else None
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        found = identifiers(names)
+    finally:
+        sys.settrace(before)
+    assert set(found.values()) == set(names)
+    assert steps < 20 * len(names)
 
 
 def test_a_function_has_the_types_defaults_and_text_of_its_tool() -> None:

@@ -27,10 +27,12 @@ def identifiers(names: Iterable[str], empty: str = "tool") -> dict[str, str]:
     order does, and those behind it get `_2`, `_3`.
     """
     found: dict[str, str] = {}
+    tried: dict[str, int] = {}
     wanted = [(identifier(name, empty), name) for name in sorted(set(names))]
     for text, name in sorted(wanted, key=lambda pair: pair[0] != pair[1]):
-        number, free = 2, text
-        while free in found:
-            free, number = f"{text}_{number}", number + 1
-        found[free] = name
+        # Counted on from the last one: thousands of names may be alike, by accident or to keep us busy.
+        number = tried.get(text, 1)
+        while (free := text if number == 1 else f"{text}_{number}") in found:
+            number += 1
+        found[free], tried[text] = name, number
     return dict(sorted(found.items()))
