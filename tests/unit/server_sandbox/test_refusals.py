@@ -11,8 +11,11 @@ from tests.agent_process import AgentProcess
 
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
-from mcp_optimizer.sandbox import PodLane, pool
+from mcp_optimizer.sandbox import PodLane, claims, pool
+from mcp_optimizer.sandbox.claim import Refused
+from mcp_optimizer.sandbox.pods import SandboxPod
 from mcp_optimizer.sandbox.unreachable import Failures
+from mcp_optimizer_api.job import Start
 
 from .conftest import OWNER, FakeWatch, config, eventually, manifest
 
@@ -127,3 +130,45 @@ def test_failures_are_counted_for_each_pod_and_a_lost_announcement_is_repeated()
     failures = Failures()
     assert [failures.note("a"), failures.note("b"), failures.note("a")] == [False, False, False]
     assert [failures.note("a"), failures.note("a"), failures.note("b")] == [True, True, False]
+
+
+async def test_pods_that_come_back_unfit_again_and_again_keep_no_job_beyond_its_time(
+    lane: PodLane, watch: FakeWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def unreachable(pod: SandboxPod, start: Start) -> Refused:
+        asked.append(pod.name)
+        await asyncio.sleep(0)
+        return Refused("unreachable", "no connection")
+
+    monkeypatch.setattr(claims, "claim", unreachable)
+    monkeypatch.setattr(pool, "PENALTY_SECONDS", 0.0)
+    lane.configure(config(queue_seconds=0), "ns", OWNER)
+    watch.tell("listed", *(manifest(name) for name in "abc"))
+    await eventually(lambda: lane.stats().warm_seen == 3)
+    async with asyncio.timeout(30):
+        with pytest.raises(CallFailure, match="refused") as failure:
+            await run(lane, "1")
+    assert (failure.value.code, len(asked)) == (503, 1)
+
+
+async def test_a_client_that_leaves_while_its_pod_is_dialled_leaves_the_pod_to_others(
+    lane: PodLane, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled = asyncio.Event()
+
+    async def dial(pod: SandboxPod, start: Start) -> Refused:
+        dialled.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(pool, "PENALTY_SECONDS", 0.0)
+    spawn("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "claim", dial)
+        leaving = run(lane, "1")
+        await dialled.wait()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+    assert (await run(lane, "1")).ok

@@ -107,12 +107,19 @@ class Claims:
             except Unsendable as error:
                 self.pool.give_back(pod)
                 raise CallFailure(BAD_REQUEST, f"code and params together are too large for a sandbox: {error}") from None
+            except asyncio.CancelledError:
+                # It may never have heard of us, and would be warm for nobody then. If it has, it says so to the next.
+                self.pool.penalise(pod)
+                raise
             if isinstance(answer, Wire):
                 return pod, answer
             if answer.why == "unknown" and not await self._ran_another(pod):
                 raise MayHaveRun(pod, answer.message)
             tried = f"the last of the warm Pods tried, {pod.name}, refused ({answer.message})"
             self._note_refusal(pod, answer)
+            # Taken Pods are never offered again. Unusable ones are: of enough of them there would always be one more to try.
+            if answer.why in ("unfit", "unreachable") and time.monotonic() >= deadline:
+                break
         unsafe = next(filter(None, map(self.problem, self.pool.templates())), "")
         problem = (
             f" (refused: a sandbox was probed, and {unsafe})" if unsafe else "" if self._key_is_there() else " (the pool key is missing)"

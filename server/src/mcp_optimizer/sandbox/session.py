@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, CallFailure
 from mcp_optimizer.lane import JobOutcome, JobRequest, OnCall, OnOutput
+from mcp_optimizer.visible import visible_text
 from mcp_optimizer_api.config import SessionsConfig
 from mcp_optimizer_api.job import Ended, Run, RunLimits
 
@@ -103,7 +104,7 @@ class PodSession:
             self._closing = True
             frame = await self.held.wire.receive(size)
             if isinstance(frame, Ended):
-                reason = frame.message[:MAX_REASON]
+                reason = visible_text(frame.message[:MAX_REASON])
         except (OSError, EOFError, ProtocolError):
             pass
         self._closing = True
