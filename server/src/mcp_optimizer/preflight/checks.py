@@ -49,7 +49,7 @@ class Checks:
             yield failure.message
             return
         if tool is not None and "call" in use:
-            faults = list(self._faults(tool, path, use["call"], by_name))
+            faults = list(self._faults(tool, use["call"], by_name))
             if faults:
                 yield "; ".join([*faults, signature(tool.definition, tool.id)])
 
@@ -81,7 +81,7 @@ class Checks:
             raise CallFailure(NOT_FOUND, f"{path[0]}.{path[1]} has no tool {path[2][:200]!r}{_near(path[0], near)}")
         return tool
 
-    def _faults(self, tool: Tool, path: list[str], call: Mapping[str, Any], by_name: bool) -> Iterator[str]:
+    def _faults(self, tool: Tool, call: Mapping[str, Any], by_name: bool) -> Iterator[str]:
         if call["positional"]:
             yield "arguments are passed by name" + (", after the tool" if by_name else "")
             return

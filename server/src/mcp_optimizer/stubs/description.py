@@ -19,7 +19,7 @@ def describe(definition: Mapping[str, Any], tool_id: str) -> Description:
     schema = definition["inputSchema"]
     properties = schema.get("properties")
     properties = properties if isinstance(properties, dict) else {}
-    required = _required(schema, properties)
+    required = _required(schema)
     # What is required is always there: without it no call would be right.
     shown = required + [key for key in properties if key not in required]
     names = {key: name for name, key in identifiers(shown[: max(MAX_PARAMETERS, len(required))], "argument").items()}
@@ -37,7 +37,7 @@ def describe(definition: Mapping[str, Any], tool_id: str) -> Description:
     return found
 
 
-def _required(schema: Mapping[str, Any], properties: dict[str, Any]) -> list[str]:
+def _required(schema: Mapping[str, Any]) -> list[str]:
     required = schema.get("required")
     listed = [key for key in required if isinstance(key, str)] if isinstance(required, list) else []
     return list(dict.fromkeys(listed))[:MAX_TYPES]

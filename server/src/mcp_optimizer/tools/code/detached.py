@@ -46,11 +46,9 @@ async def ask(tasks: Tasks, arguments: dict[str, Any]) -> Result:
                 NOT_FOUND, "the job is no longer kept (its answer is for ten minutes, newer ones may need the room)"
             ) from None
         raise
-    if task["status"] == "completed":
-        return ended(task)
     if task["status"] == "cancelled":
         return text_result(compact({"state": "cancelled"}))
-    if task["status"] == "failed":
+    if task["status"] in ("completed", "failed"):
         return ended(task)
     return text_result(compact({"state": "working", **_printed(printed)}))
 
