@@ -62,6 +62,14 @@ def test_a_confined_sandbox_is_verified_with_its_kernel_named() -> None:
     assert (report.template, report.verified, report.runtime, report.problem) == ("t1", True, "Linux version 6.1.0-13-amd64", "")
 
 
+@pytest.mark.parametrize("value", [None, 7, {}, "x", [["deep"]], "\x1b[2J \ud800", [None]], ids=repr)
+@pytest.mark.parametrize("name", GOOD)
+def test_whatever_a_sandbox_says_of_itself_is_judged_and_shown_in_plain_letters(name: str, value: Any) -> None:
+    report = judge({**GOOD, name: value}, pod())
+    assert report.verified == (name == "kernel" or (name, value) == ("uid", 7))
+    assert (report.runtime + report.problem).isascii() and (report.runtime + report.problem).isprintable()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

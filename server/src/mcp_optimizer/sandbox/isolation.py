@@ -13,7 +13,7 @@ GVISOR_SIGNS = ("gvisor", "Sun Jan 10 15:06:54 PST 2016")
 
 def judge(seen: Mapping[str, Any], pod: SandboxPod) -> IsolationReport:
     """The report on the Pod's template. Everything in `seen` comes from a sandbox."""
-    kernel = str(seen.get("kernel", ""))
+    kernel = _plain(seen.get("kernel", ""))
     gvisor = any(sign in kernel for sign in GVISOR_SIGNS)
     runtime = "gVisor" if gvisor else " ".join(kernel.split()[:3])[:60] or "unknown kernel"
     problem = next(iter(_problems(seen, pod, gvisor)), "")
@@ -32,7 +32,10 @@ def _problems(seen: Mapping[str, Any], pod: SandboxPod, gvisor: bool) -> list[st
         gvisor or not asks_for_gvisor,
         f"its RuntimeClass is {pod.runtime_class} and its kernel is not gVisor's: check the class's handler and the node's container runtime",
     )
-    hold(seen.get("uid") not in (0, None), "its code runs as root: use a sandbox image and a runtime that honour runAsUser")
+    hold(
+        isinstance(uid := seen.get("uid"), int) and uid > 0,
+        "its code runs as root: use a sandbox image and a runtime that honour runAsUser",
+    )
     hold(
         set(str(seen.get("capabilities", "?"))) == {"0"},
         "its code has capabilities: something on the way changed the Pod's security context",
@@ -43,11 +46,22 @@ def _problems(seen: Mapping[str, Any], pod: SandboxPod, gvisor: bool) -> list[st
         seen.get("seccomp") in ("1", "2") or gvisor,
         "no seccomp filter is in force: the node's container runtime must support RuntimeDefault",
     )
-    hold(not [folder for folder in seen.get("writable", ["?"]) if folder != "/dev/shm"], "its root file system can be written to")
+    hold(not [folder for folder in _listed(seen, "writable") if folder != "/dev/shm"], "its root file system can be written to")
     hold(seen.get("token") is False, "a service account token is mounted: something on the way changed automountServiceAccountToken")
     hold(seen.get("environment") == [], "its code sees KUBERNETES_ variables: the sandbox image has another job agent")
     if not pod.egress_unchecked:
-        reached = ", ".join(str(name)[:40] for name in seen.get("reached", ["?"])[:5])
+        reached = ", ".join(_plain(name)[:40] for name in _listed(seen, "reached")[:5])
         hold(not reached, f"its code reaches the network ({reached}): use a network plugin that enforces NetworkPolicies")
         hold(seen.get("resolved") is False, "its code resolves names: a name server answers it in spite of dnsPolicy None")
     return found
+
+
+def _listed(seen: Mapping[str, Any], name: str) -> list[Any]:
+    """What is no list is as bad as a list with something in it."""
+    value = seen.get(name)
+    return value if isinstance(value, list) else ["?"]
+
+
+def _plain(text: Any) -> str:
+    """It goes into a condition, and from there to terminals."""
+    return "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in str(text)[:500])

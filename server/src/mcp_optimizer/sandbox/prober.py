@@ -88,6 +88,9 @@ class Prober:
         except CallFailure as failure:
             log.info("the isolation of the sandboxes is not known yet", extra={"why": failure.message})
             return
+        except Exception:
+            log.exception("the isolation of the sandboxes could not be looked at")  # one template must not end the watch for all
+            return
         if report is None:
             return
         if owner is None:
