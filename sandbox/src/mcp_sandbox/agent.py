@@ -182,6 +182,8 @@ class Agent:
     def _child_ended(self) -> None:
         exit_code = reap().get(self._worker.pid)
         if exit_code is None:
+            if self._job is not None:
+                self._job.child_changed()
             return
         if self._job is not None:
             self._job.worker_exited(exit_code)

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import time
 
 ROUNDS = 200
+STOP_SECONDS = 2.0
+"""How long the worker may take to stand still: it may have to wait for a processor first."""
 
 
 def kill_group(leader: int) -> None:
@@ -49,14 +52,37 @@ def freeze(worker: int) -> bool:
     so nobody waits for it to be gone.
     """
     me, killed = os.getpid(), {worker}
+    went_on(worker)  # in the run that is over, it may have
     _signal(-1 if me == 1 else worker, signal.SIGSTOP)
     for _ in range(ROUNDS):
         others = _below(me) - killed
         if not others:
-            return True
+            return _stands_still(worker)
         for pid in others:
             _signal(pid, signal.SIGKILL)
         killed |= others
+    return False
+
+
+def went_on(worker: int) -> bool:
+    """Whether the worker was continued since the last time this was asked.
+
+    It can be without any signal of ours: by a timer, or by the end of a child, for which the kernel sends what the job has asked for (and SIGCONT
+    by itself where a process group loses its last tie to another one).
+    """
+    try:
+        return os.waitid(os.P_PID, worker, os.WCONTINUED | os.WNOHANG) is not None
+    except ChildProcessError:
+        return False
+
+
+def _stands_still(worker: int) -> bool:
+    """Wait until it does, or is dead."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while not went_on(worker) and time.monotonic() < deadline:
+        if _stat_of(worker)[0] in "TZ":
+            return True
+        time.sleep(0.001)
     return False
 
 
@@ -120,8 +146,13 @@ def _children() -> list[int]:
 
 
 def _parent_of(pid: int) -> int:
+    return int(_stat_of(pid)[1])
+
+
+def _stat_of(pid: int) -> list[str]:
+    """The fields behind the name in `/proc/PID/stat`: state and parent first. One that is gone is a zombie of nobody."""
     try:
         with open(f"/proc/{pid}/stat") as file:
-            return int(file.read().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return ["Z", "0"]

@@ -15,7 +15,7 @@ from .inbox import Inbox
 from .memory import oom_kills
 from .outbox import Outbox
 from .owner import Owner
-from .processes import freeze, kill_all_others, kill_group, thaw
+from .processes import freeze, kill_all_others, kill_group, thaw, went_on
 from .request import JobRequest, Refusal, RunRequest, parse_run
 from .run import MAX_TEXT, Outcome, Run, failure
 from .stream import FrameStream
@@ -90,6 +90,11 @@ class RunningJob:
             self._end(outcome)
         else:
             self._rest(outcome, self._request.session.idle_seconds)
+
+    def child_changed(self) -> None:
+        """Some process below the agent ended, stopped or went on: between two runs the worker may not."""
+        if self._run is None and not self._ending and went_on(self._worker.pid):
+            self.fail("killed", "the job went on by itself between two runs of its session and was ended")
 
     def worker_exited(self, exit_code: int) -> None:
         """The worker is gone. Its last frames may still be unread: end its children, so that the channel runs dry and closes."""

@@ -144,6 +144,29 @@ def test_nothing_but_the_worker_is_left_between_runs_and_it_stands_still(agent: 
     assert session.run(f"while len(ticks) <= {first[0]}: time.sleep(0.01)\n'it goes on'").result["value"] == "it goes on"
 
 
+BY_A_TIMER = """
+import ctypes, struct
+libc, timer = ctypes.CDLL(None), ctypes.c_void_p()
+assert libc.timer_create(1, struct.pack('Pii48x', 0, signal.SIGCONT, 0), ctypes.byref(timer)) == 0
+assert libc.timer_settime(timer, 0, struct.pack('qqqq', 0, 50_000_000, 0, 50_000_000), None) == 0
+"""
+BY_THE_END_OF_A_CHILD = """
+import ctypes
+if ctypes.CDLL(None).syscall(ctypes.c_long(220 if os.uname().machine == 'aarch64' else 56), ctypes.c_long(signal.SIGCONT), 0, 0, 0, 0) == 0:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("trick", [BY_A_TIMER, BY_THE_END_OF_A_CHILD], ids=["timer", "end-of-a-child"])
+def test_a_job_that_has_itself_continued_between_runs_ends_its_session(agent: AgentProcess, trick: str) -> None:
+    worker = worker_of(agent)
+    thread = "import os, signal, threading, time\nthreading.Thread(target=time.sleep, args=(300,), daemon=True).start()\n"
+    session = Session(agent, thread + trick)
+    message = session.first.message if session.first.result.get("error") else session.ended()
+    assert "went on by itself" in message or "could not be ended" in message
+    until("the worker to be dead", lambda: state_of(worker) in ("Z", ""))
+
+
 def test_what_a_thread_prints_after_its_run_is_the_next_runs_and_nothing_of_the_first_comes_late(agent: AgentProcess) -> None:
     session = Session(agent, "import threading\ngo = threading.Event()\nprint('one')\n")
     assert session.first.printed() == "one\n"
