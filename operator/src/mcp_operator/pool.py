@@ -186,8 +186,12 @@ def _lost(target: PoolTarget, pod: PoolPod, now: float) -> bool:
     if pod.state == PodState.STARTING:
         return pod.template_hash != target.template_hash or _stuck(pod, now)
     if pod.state == PodState.BUSY:
-        return now - pod.since > target.job_seconds + OVERRUN_SECONDS
+        return now > _busy_until(target, pod)
     return now > pod.created + idle_seconds(pod.name) + OVERDUE_SECONDS
+
+
+def _busy_until(target: PoolTarget, pod: PoolPod) -> float:
+    return pod.since + max(target.job_seconds, pod.job_seconds) + OVERRUN_SECONDS
 
 
 def _stuck(pod: PoolPod, now: float) -> bool:
@@ -271,7 +275,7 @@ def _next_change_of(target: PoolTarget, pod: PoolPod, now: float) -> float:
         slow = pod.created + SLOW_SECONDS
         return slow + 1 if slow >= now else pod.created + STUCK_SECONDS
     if pod.state == PodState.BUSY:
-        return pod.since + target.job_seconds + OVERRUN_SECONDS
+        return _busy_until(target, pod)
     if pod.state == PodState.FINISHED:
         return pod.since + ENDING_SECONDS
     lead = _lead_time(pod)

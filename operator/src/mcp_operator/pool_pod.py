@@ -13,6 +13,7 @@ from mcp_optimizer_api.names import TEMPLATE_HASH_ANNOTATION
 from mcp_optimizer_api.status import Reason
 
 from .clock import from_rfc3339
+from .desired.sandbox_pod import job_seconds
 from .kinds import Manifest
 
 _WAITING: Final[dict[str, Reason]] = {
@@ -58,6 +59,8 @@ class PoolPod:
     """Unix time of entering the state: of creation while starting, of the claim while busy, of the announced end when finished."""
     created: float
     template_hash: str
+    job_seconds: int = 0
+    """How long it may be busy, as it was made; what was begun under an earlier spec keeps its time."""
     deleting: bool = False
     ended: bool = False
     """Finished by the kubelet's word, not only by a server's."""
@@ -87,6 +90,7 @@ def pool_pod(pod: Manifest, *, claimed_at: float | None = None, finished_at: flo
         since=_since(state, created, turned, claimed_at, finished_at),
         created=created,
         template_hash=(metadata.get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION, ""),
+        job_seconds=job_seconds(pod),
         deleting=metadata.get("deletionTimestamp") is not None,
         ended=status.get("phase") in TERMINAL,
         suspected=suspected,

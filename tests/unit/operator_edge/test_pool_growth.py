@@ -52,3 +52,11 @@ def test_a_pod_out_of_reach_is_replaced_one_at_a_time_and_the_others_serve_meanw
 def test_a_pod_with_a_job_is_not_removed_because_a_server_cannot_reach_it() -> None:
     assert deleted(decide(busy(1, suspected=True))) == []
     assert deleted(decide(starting(1, suspected=True))) == []
+
+
+def test_a_job_that_began_under_a_longer_time_limit_keeps_it() -> None:
+    assert deleted(decide(busy(1, age=61))) == ["busy-0"]
+    earlier = busy(1, age=61, template_hash="old", job_seconds=1800)
+    decision = decide(earlier)
+    assert (deleted(decision), decision.requeue_after) == ([], 1800 + 30 - 61)
+    assert deleted(decide(earlier, now=NOW + 1800)) == ["busy-0"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mcp_operator.desired.sandbox_pod import MAX_WARM_SECONDS, PoolTemplate, idle_seconds, sandbox_pod, sandbox_pod_name, user_id
+from mcp_operator.pool_pod import pool_pod
 from mcp_optimizer_api.job import pod_token, token_digest
 from mcp_optimizer_api.names import TEMPLATE_HASH_ANNOTATION
 from mcp_optimizer_api.sandbox import Sandbox, SandboxSessions
@@ -55,6 +56,7 @@ def test_the_pod_runs_once_and_cannot_outlive_its_longest_job() -> None:
     kept = pod(sandbox=Sandbox(timeout_seconds=600, sessions=SandboxSessions(max_seconds=5000)))["spec"]
     assert MAX_WARM_SECONDS + 5000 <= kept["activeDeadlineSeconds"] < MAX_WARM_SECONDS + 5100
     assert spec["terminationGracePeriodSeconds"] == 1
+    assert [pool_pod({"spec": each}).job_seconds for each in (spec, kept, {})] == [600, 5000, 0]
 
 
 def test_the_pod_gets_no_identity_no_names_and_no_service_environment() -> None:
@@ -158,3 +160,8 @@ def test_the_pod_goes_where_the_spec_places_it_and_a_new_place_is_a_new_template
     assert spec["tolerations"] == [{"key": "untrusted", "operator": "Exists", "effect": "NoSchedule"}]
     assert not {"priorityClassName", "nodeSelector", "tolerations"} & pod()["spec"].keys()
     assert template(sandbox=placed).hash != template().hash
+
+
+def test_a_warm_pod_that_answers_late_is_not_taken_for_a_busy_one() -> None:
+    probe = pod()["spec"]["containers"][0]["readinessProbe"]
+    assert (probe["periodSeconds"], probe["timeoutSeconds"] * probe["failureThreshold"]) == (1, 8)

@@ -85,6 +85,12 @@ def idle_seconds(pod_name: str) -> int:
     return MAX_WARM_SECONDS - _spread(pod_name, "idle", MAX_WARM_SECONDS // 5)
 
 
+def job_seconds(pod: Manifest) -> int:
+    """How long a Pod that was made like this may be busy: the spec may have changed since. 0: it does not say."""
+    deadline = pod.get("spec", {}).get("activeDeadlineSeconds")
+    return deadline - MAX_WARM_SECONDS - DEADLINE_MARGIN_SECONDS if isinstance(deadline, int) else 0
+
+
 def user_id(pod_name: str) -> int:
     """A user id of the Pod's own: the kernel counts RLIMIT_NPROC per user of the node, so a shared one would share the process limit."""
     return _FIRST_UID + _spread(pod_name, "uid", _UIDS)
@@ -175,7 +181,9 @@ def _container(template: PoolTemplate, pod_name: str) -> Manifest:
         "readinessProbe": {
             "httpGet": {"path": "/readyz", "port": JOB_HEALTH_PORT},
             "periodSeconds": 1,
-            "timeoutSeconds": 1,
+            # A claimed agent says so at once. Silence only means that the node is short of processors, and a warm Pod that is taken for a
+            # busy one because of that is replaced, which makes the node no less busy.
+            "timeoutSeconds": 4,
             # With 1, the end of every short job would cost two statuses: not ready any more, and then completed.
             "failureThreshold": 2,
         },
