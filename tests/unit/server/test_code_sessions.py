@@ -7,15 +7,15 @@ from typing import Any, cast
 import pytest
 
 from mcp_optimizer.context import PLAIN
-from mcp_optimizer.errors import TOO_MANY, CallFailure
+from mcp_optimizer.errors import NOT_FOUND, TOO_MANY, UNAVAILABLE, CallFailure
 from mcp_optimizer.keys import Keys
 from mcp_optimizer.lane import JobOutcome
 from mcp_optimizer.preflight.preflight import PreflightFailure
 from mcp_optimizer.seal import Sealer
-from mcp_optimizer.state.peers import Peers
+from mcp_optimizer.state.peers import GONE, Peers
 from mcp_optimizer.state.signature import Signatures
 from mcp_optimizer.tools.code import CodeSessions
-from mcp_optimizer.tools.code.following import ended, explained
+from mcp_optimizer.tools.code.following import ended, explained, followed
 from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.job import JobError
 
@@ -51,13 +51,38 @@ async def passes(code: str, snapshot: Any) -> None:
     """A preflight that finds nothing."""
 
 
+def sessions_of(session: Dying, check: Any = passes, **bounds: Any) -> CodeSessions:
+    sandbox = SandboxConfig.model_validate({"enabled": True, "sessions": bounds})
+    invoker = SimpleNamespace(snapshot=lambda: SimpleNamespace(config=SimpleNamespace(sandbox=sandbox)))
+    aids = SimpleNamespace(preflight=SimpleNamespace(check=check), questions=None)
+    peers = Peers(Signatures(Keys(None)))
+    return CodeSessions(cast(Any, Lane(session)), cast(Any, invoker), cast(Any, aids), Sealer(Keys(None)), peers, cast(Any, None))
+
+
+async def test_sessions_that_are_asked_for_at_once_are_no_more_than_there_may_be() -> None:
+    async def look(code: str, snapshot: Any) -> None:
+        await asyncio.sleep(0)
+
+    sessions = sessions_of(Dying(), look, max_sessions=2)
+    asked = (sessions.run({"code": "1", "session": "new"}, PLAIN, None) for _ in range(5))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [answer.code for answer in answers if isinstance(answer, CallFailure)] == [TOO_MANY] * 3
+
+
+async def test_a_run_whose_replica_stops_answering_is_lost_and_nobody_is_told_to_run_it_again() -> None:
+    class Gone:
+        async def follow(self, task_id: str, after: int, seconds: float) -> Any:
+            raise CallFailure(NOT_FOUND, GONE)
+
+    with pytest.raises(CallFailure, match=r"lost: .*may have run in part and was not run again") as told:
+        await followed(cast(Any, Gone()), "task", None)
+    assert told.value.code == UNAVAILABLE
+    assert "run the call again" not in told.value.message
+
+
 async def test_a_session_that_ends_under_its_run_is_forgotten_once_and_the_run_has_its_answer() -> None:
     session = Dying()
-    config = SimpleNamespace(sandbox=SandboxConfig(enabled=True))
-    invoker = SimpleNamespace(snapshot=lambda: SimpleNamespace(config=config))
-    aids = SimpleNamespace(preflight=SimpleNamespace(check=passes), questions=None)
-    peers = Peers(Signatures(Keys(None)))
-    sessions = CodeSessions(cast(Any, Lane(session)), cast(Any, invoker), cast(Any, aids), Sealer(Keys(None)), peers, cast(Any, None))
+    sessions = sessions_of(session)
     opened = await sessions.run({"code": "1", "session": "new"}, PLAIN, None)
     name = opened["content"][0]["text"].split('"session":"')[1].split('"')[0]
     running = asyncio.create_task(sessions.run({"code": "2", "session": name}, PLAIN, None))

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any, Final
 
-from mcp_optimizer.errors import INTERNAL, CallFailure
+from mcp_optimizer.errors import INTERNAL, UNAVAILABLE, CallFailure
 from mcp_optimizer.lane import OnOutput
 from mcp_optimizer.results import Result
 from mcp_optimizer.state.tasks import FOLLOW_SECONDS, Tasks
 
 CANCEL_SECONDS: Final = 5.0
+LOST: Final = "lost: the replica that ran the code does not answer any more; it may have run in part and was not run again"
 
 
 class Refused(CallFailure):
@@ -35,7 +36,10 @@ async def followed(tasks: Tasks, task_id: str, progress: OnOutput | None) -> Res
     after = 0
     try:
         while True:
-            task, printed = await tasks.follow(task_id, after, FOLLOW_SECONDS)
+            try:
+                task, printed = await tasks.follow(task_id, after, FOLLOW_SECONDS)
+            except CallFailure as failure:
+                raise CallFailure(UNAVAILABLE, f"{LOST} ({failure.message.partition(':')[0]})") from None
             after += len(printed)
             for stream, data in printed:
                 if progress is not None:

@@ -82,13 +82,14 @@ class CodeSessions:
     async def _begin(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         sandbox = sandbox_of(self._invoker)
         job = _job_of(arguments, sandbox)
-        self._forget(key for key, entry in self._open.items() if entry.session.ended is not None)
         most = sandbox.sessions.max_sessions
         if not most:
             raise CallFailure(BAD_REQUEST, "this endpoint keeps no sessions (spec.sandbox.sessions.maxSessions is 0): leave out session")
+        await self._aids.preflight.check(job.code, self._invoker.snapshot())
+        # Nothing is waited for between the count and the place: whoever came meanwhile would be counted as well.
+        self._forget(key for key, entry in self._open.items() if entry.session.ended is not None)
         if len(self._open) + self._opening >= most:
             raise CallFailure(TOO_MANY, f"{most} sessions are open, the limit of this replica: end one with empty code, or try again later")
-        await self._aids.preflight.check(job.code, self._invoker.snapshot())
         self._opening += 1
         try:
             handle, key = self._handle(sandbox.sessions.max_seconds)
