@@ -8,7 +8,7 @@ from typing import Any, Final
 from .errors import TOO_MANY, CallFailure, RpcError
 from .keys import KeyUnreadable
 from .lane import JobOutcome
-from .memory import MemoryFull, current
+from .memory import MemoryFull, hold_here
 from .state.handles import KEEP_SECONDS, Handles
 
 SCHEME: Final = "artifact:///"
@@ -50,10 +50,8 @@ class Artifacts:
     async def fetch(self, handle: str) -> bytes:
         """The file behind a handle or its URI. Raises `CallFailure`: 400 not ours, 404 expired or gone, 429 no memory."""
         data = await self._handles.fetch(handle.removeprefix(SCHEME))
-        holding = current()
         try:
-            if holding is not None:
-                await holding.hold(len(data))
+            await hold_here(len(data))
         except MemoryFull:
             raise CallFailure(TOO_MANY, f"no memory for a file of {len(data)} bytes at this moment: try again") from None
         return data

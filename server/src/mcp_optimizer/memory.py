@@ -107,6 +107,12 @@ def current() -> Holding | None:
     return holding if holding is not None and not holding.over else None
 
 
+async def hold_here(count: int) -> None:
+    """The request in whose name this code runs holds `count` more, until its end. Raises `MemoryFull`."""
+    if (holding := current()) is not None:
+        await holding.hold(count)
+
+
 def adopt(holding: Holding) -> None:
     """What this task does from now on, it does in the name of `holding`."""
     _current.set(holding)

@@ -11,7 +11,10 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
+from mcp_optimizer.lane import Artifact, JobOutcome, JobRequest, OnCall, OnOutput
+from tests.agent_process import POOL_KEY
 from tests.integration.server.harness import Running, eventually, serving, write_config
+from tests.integration.server.test_code import FunctionLane
 from tests.warm_pods import OWNER, WarmPods
 
 pytestmark = pytest.mark.integration
@@ -122,3 +125,22 @@ async def test_files_that_cannot_be_are_refused_before_a_sandbox_is_taken(pods: 
                 refused = answer(await client.call_tool("execute_code", {"code": "1", "files": files}))
                 assert refused["code"] == 400
                 assert message in refused["message"]
+
+
+async def test_files_of_a_batch_weigh_while_their_job_runs_and_no_longer(tmp_path: Path) -> None:
+    async def body(job: JobRequest, on_call: OnCall, progress: OnOutput | None) -> JobOutcome:
+        if not job.files:
+            return JobOutcome(ok=True, artifacts=(Artifact("data", b"x" * 2**20),))
+        return JobOutcome(ok=True, value=len(job.files[0].data))
+
+    config = tmp_path / "config.json"
+    (tmp_path / "key").write_bytes(POOL_KEY)
+    sandbox = {"enabled": True, "maxConcurrent": 2}
+    write_config(config, {}, sandbox=sandbox, limits={"messageMemoryBytes": 2 * 2**20})
+    async with serving(config, lane=FunctionLane(body), key_file=tmp_path / "key") as server:
+        await server.tools_ready(0)
+        async with Client(server.url) as client:
+            left = answer(await client.call_tool("execute_code", {"code": "1"}))
+            files = {"data": {"artifact": left["artifacts"][0]["handle"]}}
+            arguments = {"code": "1", "files": files, "batch": [{}] * 4}
+            assert [item.get("result") for item in answer(await client.call_tool("execute_code", arguments))["results"]] == [2**20] * 4

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mcp_optimizer.artifacts import Artifacts
-from mcp_optimizer.errors import BAD_REQUEST, FORBIDDEN, CallFailure
+from mcp_optimizer.errors import BAD_REQUEST, FORBIDDEN, TOO_MANY, CallFailure
 from mcp_optimizer.lane import JobOutcome, JobRequest, OnCall
-from mcp_optimizer.memory import current
+from mcp_optimizer.memory import MemoryFull, current, hold_here
 from mcp_optimizer.recording import Given, Player, Recorder, Recordings, Tape, read
 from mcp_optimizer.snapshot import Snapshot
 
@@ -69,7 +69,12 @@ async def _replayed(handle: Any, arguments: dict[str, Any], snapshot: Snapshot, 
     for name in ("params", "files", "record"):
         if arguments.get(name) is not None:
             raise CallFailure(BAD_REQUEST, f"{name} cannot be given with replay, which takes that of the recording: leave it out")
-    tape: Tape = await asyncio.to_thread(read, await stores.recordings.get(handle))
+    data = await stores.recordings.get(handle)
+    try:
+        await hold_here(len(data))
+    except MemoryFull:
+        raise CallFailure(TOO_MANY, f"no memory for a recording of {len(data)} bytes at this moment: try again") from None
+    tape: Tape = await asyncio.to_thread(read, data)
     # Bounds are those of today, and of this call.
     today = request_of({**arguments, "code": arguments.get("code") or tape.given.job.code}, snapshot.config.sandbox)
     timeout = today.timeout_s if arguments.get("timeout_s") is not None else tape.given.job.timeout_s

@@ -6,6 +6,7 @@ from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import BAD_REQUEST, CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.lane import JobOutcome, OnOutput, SandboxLane
+from mcp_optimizer.memory import holding
 from mcp_optimizer.results import Result
 from mcp_optimizer.state.tasks import Tasks
 
@@ -37,10 +38,17 @@ class CodeTool:
 
     async def _run(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         if arguments.get("batch") is not None:
-            return await run_batch(self._one, sandbox_of(self._invoker), arguments, context, progress)
+            return await run_batch(self._element, sandbox_of(self._invoker), arguments, context, progress)
         if arguments.get("session") is not None:
             return await self._sessions.run(arguments, context, progress)
         return result_of(*await self._one(arguments, context, progress))
+
+    async def _element(
+        self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None
+    ) -> tuple[JobOutcome, dict[str, Any]]:
+        # What the files and the recording of one job weigh is given back as it ends, or when it is tried again, not with the batch.
+        with holding(self._invoker.memory):
+            return await self._one(arguments, context, progress)
 
     async def _one(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> tuple[JobOutcome, dict[str, Any]]:
         return await execute_code(self._lane, self._invoker, self._stores, self._aids, arguments, context, progress)
