@@ -10,7 +10,8 @@ import pytest
 from tests.agent_process import AgentProcess, Link, until
 
 Start = Callable[..., AgentProcess]
-PLAIN_USER = 54321
+PLAIN_USER = 100_000 + os.getpid()
+"""Nobody else's: the kernel counts processes per user, those of another run of these tests too."""
 SYSTEM_PYTHON = "/usr/bin/python3"
 ESCAPE = """
 import os, signal, time
