@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest_asyncio
 
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
-from mcp_optimizer.sandbox import PodLane, conversation
+from mcp_optimizer.sandbox import PodLane, conversation, wire
 from mcp_optimizer_api.job import MAX_CALL_BYTES, MAX_FRAME_BYTES
 
 from .conftest import OWNER, FakeWatch, config, manifest
@@ -167,3 +168,13 @@ async def test_nonsense_before_the_claim_passes_the_pod_over(lane: PodLane, impo
     assert failure.value.code == 503
     assert "impostor" in failure.value.message
     assert lane.stats().jobs == 0
+
+
+async def test_a_pod_that_reads_nothing_keeps_no_connection_beyond_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "LAST_SENDING_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        opened = await wire.Wire.open(*deaf.getsockname())
+        opened._writer.write(b"x" * 64 * 1024 * 1024)
+        opened.close()
+        async with asyncio.timeout(30):
+            await opened._writer.wait_closed()

@@ -1,8 +1,10 @@
 """A session keeps its Pod: real agents, one after the other run in the same process."""
 
 import asyncio
+import time
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from tests.agent_process import AgentProcess
@@ -10,6 +12,10 @@ from tests.agent_process import AgentProcess
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OpenSession
 from mcp_optimizer.sandbox import PodLane
+from mcp_optimizer.sandbox import session as session_module
+from mcp_optimizer.sandbox.session import PodSession
+from mcp_optimizer_api.config import SessionsConfig
+from mcp_optimizer_api.job import RunLimits
 
 from .conftest import OWNER, FakeWatch, config, eventually
 
@@ -134,3 +140,52 @@ async def test_the_end_of_the_replica_ends_its_sessions(watch: FakeWatch, lane: 
     await lane.close()
     assert session.ended == "its replica was shut down"
     assert await asyncio.to_thread(agent.wait) == 0
+
+
+async def test_a_pod_that_takes_no_code_holds_a_run_no_longer_than_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forever(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(session_module, "SEND_SECONDS", 0.01)
+    held = SimpleNamespace(wire=SimpleNamespace(send=forever, next_size=forever), since=time.monotonic(), release=lambda: None)
+    session = PodSession(cast(Any, held), SessionsConfig(), cast(Any, None), lambda _: None)
+    try:
+        async with asyncio.timeout(30):
+            await session.begin(JobRequest(code="1"), RunLimits(timeout_seconds=1, max_calls=1, max_output_bytes=1, max_result_bytes=1))
+    finally:
+        session.close("enough")
+
+
+async def test_a_pod_that_begins_to_say_something_and_stops_keeps_its_session_no_longer_than_it_may_idle() -> None:
+    said = asyncio.Event()
+
+    async def header(limit: int) -> int:
+        said.set()
+        return 5
+
+    async def never(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    held = SimpleNamespace(wire=SimpleNamespace(next_size=header, receive=never), since=time.monotonic(), release=lambda: None)
+    session = PodSession(cast(Any, held), SessionsConfig(idle_seconds=1), cast(Any, None), lambda _: None)
+    await said.wait()
+    with pytest.raises(CallFailure, match="has ended"):
+        await run(session, "1")
+    await eventually(lambda: session.ended)
+    assert session.ended is not None and "idleSeconds" in session.ended
+    assert session._listening is not None
+    session._listening.cancel()
+
+
+async def test_a_session_that_opens_as_its_client_leaves_is_closed(lane: PodLane, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    async def opens(*_: Any) -> JobOutcome:
+        asyncio.get_running_loop().call_soon(leaving.cancel)
+        return JobOutcome(ok=True, session=cast(Any, SimpleNamespace(close=closed.append)))
+
+    monkeypatch.setattr(lane, "_run_admitted", opens)
+    leaving = asyncio.create_task(lane.run(JobRequest(code="1", session=True), on_call))
+    await asyncio.wait([leaving])
+    assert leaving.cancelled()
+    assert closed == ["its last run was cancelled"]

@@ -23,6 +23,8 @@ from .subset import why_not
 
 MAX_JOBS = 4
 """At once in one replica: the child shares the memory of the server's Pod."""
+SEND_SECONDS = 25.0
+"""For the child to take a job: a little longer than a worker may take to start."""
 RATION_BYTES = 4 * 1024 * 1024
 OWN_FIELDS: Final = frozenset({"code", "params", "timeout_s", "timeout_chosen", "lane", "artifacts", "client"})
 """Of a job: what this lane understands (code that opens no files leaves none behind). A job with anything else set goes to a Pod."""
@@ -133,7 +135,9 @@ class FastLane:
         wire = Wire(reader, writer)
         sent = False
         try:
-            await wire.send(encode(Start(token="", job=secrets.token_hex(8), code=job.code, params=job.params, limits=limits)))
+            start = encode(Start(token="", job=secrets.token_hex(8), code=job.code, params=job.params, limits=limits))
+            async with asyncio.timeout(SEND_SECONDS):
+                await wire.send(start)
             sent = True
         except Unsendable as error:
             raise CallFailure(BAD_REQUEST, f"code and params together are too large for a sandbox: {error}") from None

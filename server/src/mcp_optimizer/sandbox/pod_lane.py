@@ -23,7 +23,7 @@ from .inquiry import answer_with, asking, nobody
 from .job_slots import JobSlots
 from .pods import SandboxPod
 from .prober import Prober
-from .session import PodSession
+from .session import CANCELLED, PodSession
 
 END_REASON_SECONDS = 2.0
 """How long a lost job waits for the watch to tell what became of its Pod."""
@@ -108,6 +108,9 @@ class PodLane:
             except asyncio.CancelledError:
                 task.cancel()
                 await asyncio.wait([task])
+                # It may have ended in the moment in which its client left: nobody would ever come for what it opened.
+                if not task.cancelled() and task.exception() is None and (opened := task.result().session) is not None:
+                    opened.close(CANCELLED)
                 raise
         finally:
             self._places.give(job.client)

@@ -17,6 +17,8 @@ from .wire import ProtocolError, Unsendable, encode
 MAX_ENDED_BYTES = 128 * 1024
 LIFE_GRACE_SECONDS = 5.0
 """The agent ends a session at the end of its life, and says so to a run under way. This side waits a little for that."""
+SEND_SECONDS = 5.0
+"""An agent of ours takes what it is to run at once."""
 CANCELLED = "its last run was cancelled"
 Converse = Callable[["PodSession", JobRequest, OnCall, OnOutput | None], Awaitable[JobOutcome]]
 """One more run on the session's Pod, with a place among the jobs that run."""
@@ -43,9 +45,9 @@ class PodSession:
 
     async def run(self, job: JobRequest, on_call: OnCall, *, progress: OnOutput | None = None) -> JobOutcome:
         """The next run. CallFailure 404 when the session is over, others as refused by the lane: then it goes on."""
-        self._wake()
         if self.ended is not None or self._closing:
             raise CallFailure(NOT_FOUND, f"the session has ended: {self.ended or 'its sandbox said so'}")
+        self._wake()
         try:
             outcome = await self._converse(self, job, on_call, progress)
         except CallFailure:
@@ -68,9 +70,10 @@ class PodSession:
             raise CallFailure(BAD_REQUEST, f"code and params together are too large for a sandbox: {error}") from None
         self.number += 1
         try:
-            await self.held.wire.send(frame)
+            async with asyncio.timeout(SEND_SECONDS):
+                await self.held.wire.send(frame)
         except OSError:
-            pass  # whoever reads hears of it
+            pass  # also when it was not taken in time: whoever reads hears of it, or waits for its own deadline
 
     def close(self, reason: str) -> None:
         """End it now. Harmless when repeated."""

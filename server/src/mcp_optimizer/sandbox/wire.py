@@ -11,6 +11,8 @@ from mcp_optimizer_api.base import Document
 from mcp_optimizer_api.job import MAX_FRAME_BYTES, Accepted, AgentFrame, Artifact, Call, Ended, Output, Rejected, Result
 
 HEADER = struct.Struct(">I")
+LAST_SENDING_SECONDS = 5.0
+"""What was sent before the end has this long to leave."""
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds."""
 _FRAMES: TypeAdapter[Accepted | Rejected | Call | Output | Artifact | Result | Ended] = TypeAdapter(AgentFrame)
@@ -78,6 +80,9 @@ class Wire:
     def close(self) -> None:
         """Let go of the connection; the agent ends its job."""
         self._writer.close()
+        if self._writer.transport.get_write_buffer_size():
+            # Who does not read, or is gone without a word, would keep it open and what is unsent in memory.
+            asyncio.get_running_loop().call_later(LAST_SENDING_SECONDS, self._writer.transport.abort)
 
     def abort(self) -> None:
         """Reset the connection: what is unread on either side is lost, and the other side sees that."""
