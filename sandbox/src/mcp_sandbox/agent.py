@@ -37,7 +37,8 @@ class Agent:
     def __init__(self, settings: Settings, worker: Worker) -> None:
         self._settings = settings
         self._worker = worker
-        self._strangers: dict[FrameStream, None] = {}
+        self._strangers: dict[FrameStream, asyncio.TimerHandle] = {}
+        """With the end of their patience, which goes with them: a timer would keep a closed connection in memory."""
         self._job: RunningJob | None = None
         self._owner: Owner | None = None
         self._channel = FrameStream(self)
@@ -68,18 +69,13 @@ class Agent:
     def stranger_came(self, stream: FrameStream) -> None:
         """Somebody connected."""
         if len(self._strangers) >= MAX_STRANGERS:
-            oldest = next(iter(self._strangers))
-            del self._strangers[oldest]
-            oldest.abort()
-        self._strangers[stream] = None
-        asyncio.get_running_loop().call_later(STRANGER_SECONDS, self._forget, stream)
+            self._forget(next(iter(self._strangers)))
+        self._strangers[stream] = asyncio.get_running_loop().call_later(STRANGER_SECONDS, self._forget, stream)
 
     def stranger_sent(self, stream: FrameStream) -> None:
         """Somebody without a token has sent a part of a frame."""
         if stream in self._strangers and sum(each.held for each in self._strangers) > MAX_STRANGE_BYTES:
-            greediest = max(self._strangers, key=lambda each: each.held)
-            del self._strangers[greediest]
-            greediest.abort()
+            self._forget(max(self._strangers, key=lambda each: each.held))
 
     def on_frame(self, stream: FrameStream, body: bytes) -> None:
         if stream is self._channel:
@@ -87,20 +83,18 @@ class Agent:
         elif self._owner is not None and stream is self._owner.stream and self._job is not None:
             self._owner.heard()
             self._job.from_owner(body)
-        elif stream in self._strangers:
-            del self._strangers[stream]
+        elif self._known(stream):
             self._answer_start(stream, body)
 
     def on_garbage(self, stream: FrameStream, reason: str) -> None:
-        if stream in self._strangers:
-            del self._strangers[stream]
+        if self._known(stream):
             _reject(stream, Refusal(400, f"malformed frame: {reason}"))
         elif self._job is not None:
             side = "job broke the protocol with its agent" if stream is self._channel else "server sent a malformed frame"
             self._job.fail("killed" if stream is self._channel else "cancelled", f"the {side}: {reason}")
 
     def on_lost(self, stream: FrameStream) -> None:
-        self._strangers.pop(stream, None)
+        self._known(stream)
         if self._job is None:
             if stream is self._channel:
                 self._end(EXIT_WORKER_DIED)
@@ -127,6 +121,8 @@ class Agent:
     def _why_not_ready(self) -> str | None:
         if self._job is not None:
             return "claimed: this Pod runs its one job"
+        if self._over.done():
+            return "ending: nobody claimed this Pod in its time"
         if not self._worker_ready:
             return "warming up"
         if not self._isolated:
@@ -165,9 +161,15 @@ class Agent:
         job.pressure(owner, False)
 
     def _forget(self, stream: FrameStream) -> None:
-        if stream in self._strangers:
-            del self._strangers[stream]
+        if self._known(stream):
             stream.abort()
+
+    def _known(self, stream: FrameStream) -> bool:
+        """Whether it was a stranger until now."""
+        timer = self._strangers.pop(stream, None)
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
 
     async def _prove_isolation(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """Frames over asyncio transports, with back-pressure in both directions and a way to end without losing the last frame."""
 
 import asyncio
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -124,7 +125,9 @@ class FrameStream(asyncio.Protocol):
         self.pause(False)
         self._transport.write(data)
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            # A peer that has closed answers the frame with a reset, and the kernel then refuses this: its loss is noticed by the reader.
+            with contextlib.suppress(OSError):
+                self._transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
 
     def abort(self) -> None:

@@ -184,8 +184,20 @@ async def test_a_refusal_names_all_findings_and_is_counted() -> None:
     assert outcomes(registry) == {"passed": 2, "refused": 2, "skipped": 1}
 
 
+async def test_code_whose_turn_does_not_come_runs_without_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_optimizer.preflight.reader.TURN_SECONDS", 0.01)
+    reader = Reader()
+    await reader._turn.acquire()
+    assert await reader.read("def f(:") is None
+    reader._turn.release()
+    monkeypatch.setattr("mcp_optimizer.preflight.reader.TURN_SECONDS", 30.0)
+    assert await reader.read("def f(:") == read("def f(:")
+    await reader.close()
+
+
 async def test_a_reader_that_takes_too_long_is_replaced_and_what_it_read_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcp_optimizer.preflight.reader.SECONDS", 0.0)
+    monkeypatch.setattr("mcp_optimizer.preflight.reader.TURN_SECONDS", 30.0)
     reader = Reader()
     assert await reader.read("1") is None
     monkeypatch.setattr("mcp_optimizer.preflight.reader.SECONDS", 30.0)
