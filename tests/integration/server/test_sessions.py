@@ -100,6 +100,9 @@ async def test_a_detached_job_is_cancelled_with_its_pod_and_lost_with_its_replic
         agent = await both.pool.add(0)
         job = (await both.code(both.one, code=SLOW, detach=True))["job"]
         await eventually(lambda: both.one.process.lane.stats().busy == 1)
+        for unclear in ({"job": job, "cancel": "false"}, {"cancel": True}):
+            assert (await both.code(both.two, code="1", **unclear))["code"] == 400
+        assert (await both.code(both.two, code="", job=job))["state"] == "working"
         assert (await both.code(both.two, code="", job=job, cancel=True))["state"] == "cancelled"
         await gone(agent)
         assert (await both.code(both.two, code="", job=job))["state"] == "cancelled"

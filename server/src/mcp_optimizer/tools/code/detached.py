@@ -28,13 +28,13 @@ def begin(tasks: Tasks, invoker: Invoker, run: Callable[[OnOutput], Awaitable[Re
     return text_result(compact({"job": tasks.begin(work, explained), "state": "working"}))
 
 
-async def ask(tasks: Tasks, arguments: dict[str, Any]) -> Result:
+async def ask(tasks: Tasks, handle: Any, *, cancel: bool) -> Result:
     """Where a job stands: what it has printed so far, or its answer when it has ended. Raises `CallFailure`."""
-    handle, seconds = arguments["job"], 0.0
+    seconds = 0.0
     if not isinstance(handle, str):
         raise CallFailure(BAD_REQUEST, "job must be what detach answered")
     try:
-        if arguments.get("cancel"):
+        if cancel:
             await tasks.cancel(handle)
             seconds = CANCEL_SECONDS
         task, printed = await tasks.follow(handle, PRINTED_ALL if seconds else 0, seconds)

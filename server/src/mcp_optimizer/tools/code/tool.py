@@ -26,12 +26,12 @@ class CodeTool:
 
     async def call(self, arguments: dict[str, Any], context: CallContext = PLAIN, progress: OnOutput | None = None) -> Result:
         """The answer. Raises `CallFailure` when it was refused before anything began."""
+        detach, cancel = (_switch(arguments, name) for name in ("detach", "cancel"))
         if arguments.get("job") is not None:
-            return await detached.ask(self._tasks, arguments)
+            return await detached.ask(self._tasks, arguments["job"], cancel=cancel)
+        if cancel:
+            raise CallFailure(BAD_REQUEST, "cancel needs job: pass what detach answered")
         sandbox_of(self._invoker)
-        detach = arguments.get("detach", False)
-        if not isinstance(detach, bool):
-            raise CallFailure(BAD_REQUEST, f"detach must be true or false, not {type(detach).__name__}")
         if detach:
             return detached.begin(self._tasks, self._invoker, lambda heard: self._run(arguments, context, heard))
         return await self._run(arguments, context, progress)
@@ -52,3 +52,10 @@ class CodeTool:
 
     async def _one(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> tuple[JobOutcome, dict[str, Any]]:
         return await execute_code(self._lane, self._invoker, self._stores, self._aids, arguments, context, progress)
+
+
+def _switch(arguments: dict[str, Any], name: str) -> bool:
+    value = arguments.get(name, False)
+    if not isinstance(value, bool):
+        raise CallFailure(BAD_REQUEST, f"{name} must be true or false, not {type(value).__name__}")
+    return value
