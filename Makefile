@@ -56,8 +56,8 @@ conformance: venv ## the protocol's official suite against the server, both eras
 fuzz: venv ## malformed requests by the ten thousand against the server process
 	@$(PY) -m tests.fuzz
 
-test-long: venv ## the fuzz in full, 20 minutes of load (MINUTES=20), 2,000 jobs in a row
-	@$(PY) -m tests.fuzz && $(PY) -m tests.soak --minutes $(or $(MINUTES),20) && $(PY) -m bench.endurance
+test-long: venv ## the attacks, the fuzz in full, 20 minutes of load (MINUTES=20), 2,000 jobs in a row
+	@$(PY) -m tests.attack && $(PY) -m tests.fuzz && $(PY) -m tests.soak --minutes $(or $(MINUTES),20) && $(PY) -m bench.endurance
 
 e2e: venv ## tests with real Pods
 	@$(PY) -m pytest tests/e2e -m e2e
@@ -65,7 +65,7 @@ e2e: venv ## tests with real Pods
 attack: venv ## every known way out of a sandbox, on runc and gVisor, and every wall taken down once
 	@$(PY) -m tests.attack
 
-test: venv ## everything: lint, unit, integration, conformance, e2e, attack
+test: venv ## lint, unit, integration, conformance, e2e
 	@bash scripts/test.sh $(PY)
 
 bench: bench-operator bench-recall bench-tokens bench-sandbox bench-speed bench-scale bench-isolation bench-fastlane ## all benchmarks, each ends with one line of figures; bench-NAME: one

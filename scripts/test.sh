@@ -41,6 +41,5 @@ finish $c integration-c || failed=1
 finish $b integration-b || failed=1
 finish $d cluster || failed=1
 section "end to end"; "$py" -m pytest -q -m e2e tests/e2e --durations=15 || failed=1
-section "attack"; "$py" -m tests.attack || failed=1
 section "done"
 exit $failed
