@@ -98,7 +98,8 @@ async def test_a_session_ends_after_its_idle_time_and_says_so(lane: PodLane, spa
     session = await opened(lane)
     await eventually(lambda: session.ended is not None)
     assert "no run for 1 s" in str(session.ended)
-    assert await asyncio.to_thread(agent.wait) == 0
+    # Both sides look at a clock of their own: when the agent's last word meets a closed connection, it was not delivered (4).
+    assert await asyncio.to_thread(agent.wait) in (0, 4)
 
 
 async def test_a_session_whose_pod_dies_between_runs_ends(lane: PodLane, spawn: Spawn) -> None:
