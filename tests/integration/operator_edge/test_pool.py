@@ -189,7 +189,7 @@ async def test_a_changed_template_replaces_warm_pods_while_others_serve(rig: Rig
     await rig.settled(opt)
     old = {pod["metadata"]["uid"] for pod in await rig.pods()}
     patched = rig.plane.kubectl(
-        "patch", "mcpoptimizer", "team", "-n", rig.namespace, "--type", "merge", "-p", '{"spec":{"sandbox":{"timeoutSeconds":60}}}'
+        "patch", "mcpoptimizer", "team", "-n", rig.namespace, "--type", "merge", "-p", '{"spec":{"sandbox":{"diskLimit":"50Mi"}}}'
     )
     assert patched.returncode == 0
     changed = optimizer(rig.plane.get(rig.namespace, "MCPOptimizer", "team"))
