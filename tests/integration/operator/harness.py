@@ -20,7 +20,7 @@ CHILDREN = (
 LABEL = "app.kubernetes.io/managed-by=mcp-operator"
 
 
-def until(what: str, probe: Callable[[], T | None], *, seconds: float = 30) -> T:
+def until(what: str, probe: Callable[[], T | None], *, seconds: float = 60) -> T:
     """The first true answer of `probe`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
