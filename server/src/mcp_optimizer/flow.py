@@ -21,7 +21,8 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, ho
     """The request's body. Raises `Rejected`, or `ClientLeft`."""
     too_large = f"a request may have {most} bytes, limits.maxRequestBytes of this endpoint: send less, or data by reference"
     declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > most:
+    expected = int(declared) if declared.isdigit() else 0
+    if expected > most:
         # A client that waits for leave to send its body need not send it at all.
         if b"expect" not in headers:
             await discard(receive)
@@ -29,37 +30,64 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int, ho
     message = await receive()
     if not message.get("more_body", False) and message["type"] == "http.request" and len(message.get("body", b"")) <= FREE_BYTES:
         return message.get("body", b"")  # type: ignore[no-any-return]
-    chunks: list[bytes] = []
-    size = 0
-    growing = Growing(holding)
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ClientLeft
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > most:
-            chunks.clear()
-            if message.get("more_body", False):
-                await discard(receive)
-            raise Rejected(413, "too_large", too_large)
-        await _hold(growing, size)
-        if not message.get("more_body", False):
-            break
-        message = await receive()
-    body = b"".join(chunks)
-    if has_more_values(body, MAX_VALUES):
-        raise Rejected(413, "too_large", f"a request may have {MAX_VALUES} values: send less, or data as text")
-    await _hold(growing, weight(body))
-    return body
-
-
-async def _hold(growing: Growing, size: int) -> None:
+    body = _Body(message, receive)
+    growing = Growing(holding, expected)
+    refusal: Rejected
     try:
-        await growing.reach(size)
+        return await body.read(most, growing)
+    except _TooLong:
+        refusal = Rejected(413, "too_large", too_large)
+    except _TooManyValues:
+        refusal = Rejected(413, "too_large", f"a request may have {MAX_VALUES} values: send less, or data as text")
     except MemoryFull:
-        busy = Busy("memory", "limits.messageMemory", "large messages fill limits.messageMemory of this endpoint", 5)
-        busy.headers.append((b"connection", b"close"))
-        raise busy from None
+        refusal = Busy("memory", "limits.messageMemory", "large messages fill limits.messageMemory of this endpoint", 5)
+        refusal.headers.append((b"connection", b"close"))
+    growing.let_go()
+    if body.more:
+        await discard(receive)
+    raise refusal
+
+
+class _TooLong(Exception):
+    pass
+
+
+class _TooManyValues(Exception):
+    pass
+
+
+class _Body:
+    """A request's body as it comes in."""
+
+    def __init__(self, first: Message, receive: Receive) -> None:
+        self._message = first
+        self._receive = receive
+
+    @property
+    def more(self) -> bool:
+        """Whether something of it is still to come."""
+        return bool(self._message.get("more_body", False))
+
+    async def read(self, most: int, growing: Growing) -> bytes:
+        """All of it. Raises `_TooLong`, `_TooManyValues`, `MemoryFull`, `ClientLeft`."""
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            if self._message["type"] == "http.disconnect":
+                raise ClientLeft
+            chunks.append(self._message.get("body", b""))
+            size += len(chunks[-1])
+            if size > most:
+                raise _TooLong
+            await growing.reach(size)
+            if not self.more:
+                break
+            self._message = await self._receive()
+        body = b"".join(chunks)
+        if has_more_values(body, MAX_VALUES):
+            raise _TooManyValues
+        await growing.reach(weight(body))
+        return body
 
 
 async def discard(receive: Receive) -> None:

@@ -1,7 +1,7 @@
 """The memory that large messages may take, all together: a replica answers many clients, and the sizes are chosen by strangers.
 
-Each request holds what its messages weigh until its answer is written. Whoever finds no room waits a moment, and is refused then: two
-requests that each wait for what the other holds would otherwise wait for ever.
+Each request holds what its messages weigh until its answer is written. Whoever finds no room waits a moment, and is refused then. Of
+requests that wait for what the others hold, the last is refused at once.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Final
 
-from .ration import Ration
+from .ration import Ration, Stuck
 
 FREE_BYTES: Final = 16 * 1024
 """Messages up to this size are bounded by the number of requests in flight."""
@@ -46,8 +46,8 @@ class Holding:
         if not self._ration.take_now(count):
             try:
                 async with asyncio.timeout(WAIT_SECONDS):
-                    await self._ration.take(count)
-            except TimeoutError:
+                    await self._ration.take(count, self)
+            except (Stuck, TimeoutError):
                 raise MemoryFull from None
         if self.over:
             self._ration.give(count)
@@ -62,7 +62,7 @@ class Holding:
         return True
 
     def let_go(self, count: int) -> None:
-        """Give back `count` of what `hold_now` took."""
+        """Give back `count` of what was held."""
         if not self.over:
             self._held -= count
             self._ration.give(count)
@@ -82,20 +82,27 @@ class Holding:
 
 
 class Growing:
-    """The weight of one message while it arrives, counted to a holding."""
+    """The weight of one message while it arrives, counted to a holding. `expected`: bytes it will have, as its sender says; 0: unknown."""
 
-    __slots__ = ("_counted", "_holding")
+    __slots__ = ("_counted", "_expected", "_holding")
 
-    def __init__(self, holding: Holding) -> None:
+    def __init__(self, holding: Holding, expected: int = 0) -> None:
         self._holding = holding
+        self._expected = expected
         self._counted = 0
 
     async def reach(self, size: int) -> None:
         """The message weighs `size` bytes so far, or will. Counted in doubling steps, so that chunks cost nothing."""
         if size > FREE_BYTES and size > self._counted:
-            more = max(size, 2 * self._counted) - self._counted
+            ahead = 2 * self._counted
+            more = max(size, min(ahead, self._expected) if self._expected else ahead) - self._counted
             await self._holding.hold(more)
             self._counted += more
+
+    def let_go(self) -> None:
+        """The message is not wanted any more."""
+        self._holding.let_go(self._counted)
+        self._counted = 0
 
 
 _current: ContextVar[Holding | None] = ContextVar("holding", default=None)

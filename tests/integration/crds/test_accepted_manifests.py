@@ -178,7 +178,7 @@ spec:
     assert stored["replicas"] == 10
     assert stored["autoscaling"] == {"enabled": True, "minReplicas": 5, "maxReplicas": 50, "targets": {"cpuUtilizationPercent": 70}}
     assert stored["mode"] == "hybrid"
-    assert stored["sandbox"]["pool"] == {"min": 2, "max": 20}
+    assert stored["sandbox"]["pool"] == {"min": 2, "max": 20, "refillPerSecond": 20}
     assert stored["networkPolicy"] == {"enabled": True}
 
 

@@ -116,7 +116,7 @@ def test_both_kinds_are_in_the_category(control_plane: ControlPlane, namespace: 
 
 def test_kubectl_explain_knows_every_field(control_plane: ControlPlane) -> None:
     text = control_plane.kubectl("explain", "mcpoptimizer.spec.sandbox.pool").stdout
-    assert "Warm Pods kept ready for the next jobs." in text
+    assert "How many Pods are kept." in text
 
 
 def test_the_definitions_fit_the_annotation_of_client_side_apply(control_plane: ControlPlane) -> None:

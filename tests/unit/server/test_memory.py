@@ -29,18 +29,62 @@ async def test_small_messages_are_not_counted_and_large_ones_in_few_steps() -> N
     assert ration.taken == 0
 
 
-async def test_two_that_wait_for_each_other_are_refused_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "WAIT_SECONDS", 0.05)
+async def test_of_two_that_wait_for_each_other_the_last_is_refused_at_once_and_the_first_served() -> None:
     ration = Ration(100 * KIB)
     first, second = Holding(ration), Holding(ration)
     await first.hold(50 * KIB)
     await second.hold(50 * KIB)
-    outcomes = await asyncio.gather(first.hold(40 * KIB), second.hold(40 * KIB), return_exceptions=True)
-    assert all(isinstance(outcome, MemoryFull) for outcome in outcomes)
-    first.release()
-    await second.hold(40 * KIB)
+    served = asyncio.create_task(first.hold(40 * KIB))
+    await asyncio.sleep(0)
+    with pytest.raises(MemoryFull):
+        await second.hold(40 * KIB)
     second.release()
+    await served
+    first.release()
     assert ration.taken == 0
+
+
+async def test_whoever_waits_for_one_that_goes_on_waits_and_is_refused_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "WAIT_SECONDS", 0.05)
+    ration = Ration(100 * KIB)
+    busy, waiting = Holding(ration), Holding(ration)
+    await busy.hold(60 * KIB)
+    await waiting.hold(40 * KIB)
+    with pytest.raises(MemoryFull):
+        await waiting.hold(40 * KIB)
+    second_try = asyncio.create_task(waiting.hold(40 * KIB))
+    await asyncio.sleep(0)
+    busy.release()
+    await second_try
+    waiting.release()
+    assert ration.taken == 0
+
+
+async def test_of_many_messages_that_arrive_together_as_many_are_served_as_fit() -> None:
+    ration = Ration(96 * KIB)
+    served = 0
+
+    async def arrive() -> None:
+        nonlocal served
+        with holding(ration) as own:
+            growing = Growing(own, 64 * KIB)
+            for size in range(8 * KIB, 65 * KIB, 8 * KIB):
+                await growing.reach(size)
+                await asyncio.sleep(0)
+            served += 1
+
+    outcomes = await asyncio.gather(*(arrive() for _ in range(40)), return_exceptions=True)
+    assert served > 0
+    assert all(isinstance(outcome, MemoryFull) for outcome in outcomes if outcome is not None)
+    assert ration.taken == 0
+
+
+async def test_a_message_of_known_size_never_holds_more_than_that() -> None:
+    own = Holding(Ration(1024 * KIB))
+    growing = Growing(own, 300 * KIB)
+    for size in range(FREE_BYTES, 300 * KIB + 1, KIB):
+        await growing.reach(size)
+    assert own.held == 300 * KIB
 
 
 async def test_one_message_larger_than_everything_passes_alone() -> None:
