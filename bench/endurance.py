@@ -23,7 +23,7 @@ from mcp_optimizer_api.names import COMPONENT_LABEL, COMPONENT_SANDBOX, OPTIMIZE
 
 NAME = "endurance"
 FIRST_JOBS = 100
-CODE = "import os\nopen('/work/x', 'w').write('x' * 100_000)\nprint(os.getpid())\nsum(range(1000))"
+CODE = "import os\nopen('x', 'w').write('x' * 100_000)\nprint(os.getpid())\nsum(range(1000))"
 REST_SECONDS = 120.0
 
 

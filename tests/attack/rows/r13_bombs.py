@@ -4,29 +4,22 @@ import json
 
 from mcp_optimizer.sandbox import wire
 from tests.attack import inside
+from tests.attack.snippets import CHANNEL
 from tests.attack.stage import Stage
 from tests.attack.vocabulary import Control, Outcome, Removal, Row, Target
 
 DEEP = "value = []\nfor _ in range(params['depth']):\n    value = [value]\nvalue"
 HUGE = "'x' * params['size']"
 ZIPPED = "import zlib\nzlib.decompress(zlib.compress(b'\\0' * (1 << 30)))\n'unpacked'"
-FORGED = """
-import os, socket, struct
-channel = next(s for fd in range(3, 100) if (s := _socket(fd)) is not None)
-body = eval(params['body'])
-channel.sendall(struct.pack('>I', params.get('length') or len(body)) + body)
+FORGED = (
+    CHANNEL
+    + """
 import time
+write(eval(params['body']), params.get('length'))
 time.sleep(params.get('wait', 0.5))
 'still here'
 """
-FIND = """
-def _socket(fd):
-    import os, socket, stat
-    try:
-        return socket.socket(fileno=os.dup(fd)) if stat.S_ISSOCK(os.fstat(fd).st_mode) else None
-    except OSError:
-        return None
-"""
+)
 RESULT_LIMIT = 256 * 1024
 MOST_DEPTH = 64
 RESULT = 'b\'{"type":"result","run":1,"ok":true,"value":\' + '
@@ -57,7 +50,7 @@ async def zip_bomb(target: Target) -> str | None:
 async def forged_frames(target: Target) -> str | None:
     """Written by the job straight to the socket of its worker."""
     for name, params in FRAMES.items():
-        outcome = await target.run(FIND + FORGED, timeout_s=8, **params)
+        outcome = await target.run(FORGED, timeout_s=8, **params)
         if outcome.kind not in CLEAN_ENDS or "agent" not in outcome.message:
             return f"{name}: ended as {outcome.kind or 'a success'} {str(outcome.value)[:80]} {outcome.message[:200]}"
     return None
@@ -65,12 +58,12 @@ async def forged_frames(target: Target) -> str | None:
 
 async def forged_depth(target: Target) -> str | None:
     """One of them, judged by what reached the server."""
-    return _past_the_agent(await target.run(FIND + FORGED, timeout_s=8, **FRAMES["a deep result"]))
+    return _past_the_agent(await target.run(FORGED, timeout_s=8, **FRAMES["a deep result"]))
 
 
 async def forged_size(target: Target) -> str | None:
     """Another."""
-    return _past_the_agent(await target.run(FIND + FORGED, timeout_s=8, **FRAMES["a result over the limit"]))
+    return _past_the_agent(await target.run(FORGED, timeout_s=8, **FRAMES["a result over the limit"]))
 
 
 def _not_refused(outcome: Outcome, kind: str) -> str | None:

@@ -10,26 +10,21 @@ from scripts.stack.shell import kubectl
 
 from mcp_optimizer.sandbox import conversation
 from tests.attack import inside
+from tests.attack.snippets import CHANNEL
 from tests.attack.stage import EXCLUDED, NAMESPACE, Stage
 from tests.attack.vocabulary import Control, Removal, Row, Target
 from tests.e2e import agent
 
 MAX_CALLS = 1000
 MAX_IN_FLIGHT = 16
-CHANNEL = """
-import collections, json, os, socket, stat, struct, threading, time
-for fd in range(3, 100):
-    try:
-        if stat.S_ISSOCK(os.fstat(fd).st_mode):
-            channel = socket.socket(fileno=os.dup(fd))
-            break
-    except OSError:
-        pass
+ASK = (
+    CHANNEL
+    + """
+import collections, threading, time
 
 def ask(seqs):
     for seq in seqs:
-        body = json.dumps({'type': 'call', 'run': 1, 'seq': seq, 'tool': 'no.such', 'arguments': {}}).encode()
-        channel.sendall(struct.pack('>I', len(body)) + body)
+        send({'type': 'call', 'run': 1, 'seq': seq, 'tool': 'no.such', 'arguments': {}})
 
 def read(size):
     data = b''
@@ -37,8 +32,9 @@ def read(size):
         data += channel.recv(size - len(data))
     return data
 """
+)
 FLOOD = (
-    CHANNEL
+    ASK
     + """
 codes, wanted = collections.Counter(), 1040
 threading.Thread(target=ask, args=(range(1, wanted + 1),)).start()
@@ -48,7 +44,7 @@ while sum(codes.values()) < wanted:
 dict(codes)
 """
 )
-RAW = CHANNEL + "ask(params['seqs'])\ntime.sleep(params['wait'])\n'still here'"
+RAW = ASK + "ask(params['seqs'])\ntime.sleep(params['wait'])\n'still here'"
 FORGED: dict[str, list[Any]] = {"text": ["1"], "negative": [-1]}
 DEPUTY = """
 allowed = []

@@ -1,33 +1,8 @@
 """Row 22: a job turns against the agent, which has the same user id: signals, memory, limits, descriptors, forged words."""
 
+from tests.attack.snippets import CHANNEL, REACH
 from tests.attack.vocabulary import Control, Outcome, Removal, Row, Target
 
-REACH = """
-import ctypes, fcntl, os, resource, signal, socket
-agent, libc, reached = os.getppid(), ctypes.CDLL(None, use_errno=True), []
-
-def attempt(name, action):
-    try:
-        if action() != -1:
-            reached.append(name)
-    except OSError:
-        pass
-
-for number in (0, signal.SIGCHLD, signal.SIGTERM, signal.SIGSTOP, signal.SIGKILL):
-    attempt(f'signal {number}', lambda: os.kill(agent, number))
-attempt('signal through /proc', lambda: signal.pidfd_send_signal(os.open(f'/proc/{agent}', os.O_DIRECTORY), 0))
-attempt('signal by a file', lambda: fcntl.fcntl(socket.socket(), fcntl.F_SETOWN, agent))
-attempt('descriptor', lambda: libc.syscall(438, libc.syscall(434, agent, 0), 3, 0))
-attempt('limits', lambda: resource.prlimit(agent, resource.RLIMIT_NOFILE, (50, 50)))
-attempt('priority', lambda: os.setpriority(os.PRIO_PROCESS, agent, 19))
-attempt('priority of the user', lambda: os.setpriority(os.PRIO_USER, 0, 19))
-attempt('scheduler', lambda: os.sched_setscheduler(agent, os.SCHED_IDLE, os.sched_param(0)))
-attempt('processors', lambda: os.sched_setaffinity(agent, {0}))
-attempt('namespace', lambda: libc.unshare(0x10000000))
-attempt('trace', lambda: libc.ptrace(16, agent, 0, 0))
-attempt('memory by call', lambda: libc.process_vm_writev(agent, 0, 0, 0, 0, 0))
-reached
-"""
 LOOK = """
 import os
 agent, reached = f'/proc/{os.getppid()}', []
@@ -52,27 +27,20 @@ for name in ('oom_score_adj', 'mem', 'clear_refs', 'coredump_filter'):
         pass
 reached
 """
-FORGE = """
-import json, os, socket, stat, struct, time
-def send(frame):
-    body = json.dumps(frame).encode()
-    channel.sendall(struct.pack('>I', len(body)) + body)
-for fd in range(3, 100):
-    try:
-        if stat.S_ISSOCK(os.fstat(fd).st_mode):
-            channel = socket.socket(fileno=os.dup(fd))
-            break
-    except OSError:
-        pass
+FORGE = (
+    CHANNEL
+    + """
+import time
 send({'type': 'result', 'run': 1, **params['frame']})
 os.kill(os.getpid(), 9) if params.get('die') else time.sleep(3)
 """
+)
 FIGURES = {"calls": 999, "durationMs": -1, "stdoutTruncated": 999, "stderrTruncated": 999, "open": True}
 
 
 async def reach(target: Target) -> str | None:
     """Everything by which the kernel lets processes of one user act on each other. That the job can report is the agent's doing."""
-    return _reached(await target.run(REACH, timeout_s=8))
+    return _reached(await target.run(REACH + "[way for way, end in reached.items() if end == 'done']", timeout_s=8))
 
 
 async def look(target: Target) -> str | None:
