@@ -88,6 +88,10 @@ class AgentProcess:
         head, _, body = reply.partition(b"\r\n\r\n")
         return int(head.split()[1]), body.decode().strip()
 
+    def children(self) -> list[int]:
+        """Process ids."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
     def wait(self) -> int:
         """The exit code, once it has ended."""
         return self.process.wait(PATIENCE)

@@ -79,7 +79,7 @@ class Plan:
     surplus: bool = False
     """Warm Pods are among `delete` because there are too many."""
     delayed: int = 0
-    """Pods that are missing and wait for nothing but the token bucket."""
+    """Pods that are missing and wait for nothing but the token bucket, or the end of a burst."""
     slow: bool = False
     """Some Pod takes long to become ready, although nobody said why."""
     requeue_after: float | None = None
@@ -118,10 +118,12 @@ def plan(
     deletions: Collection[str] = (),
     hold: Hold | None,
     bucket: Bucket | None = None,
+    calm_until: float = float("-inf"),
     evicted_at: float = float("-inf"),
     now: float,
 ) -> Plan:
-    """Decide. `creations` and `deletions` are our own writes that `pods` does not show yet; `evicted_at`: when a Pod was last `unreachable`."""
+    """Decide. `creations` and `deletions` are our own writes that `pods` does not show yet; `calm_until`: nothing is created before;
+    `evicted_at`: when a Pod was last `unreachable`."""
     known = [replace(pod, deleting=True) if pod.uid in deletions else pod for pod in pods]
     pending = len(set(creations) - {pod.name for pod in pods})
     census = _census(target, known, pending, evict=now >= evicted_at + EVICTION_SECONDS, now=now)
@@ -131,24 +133,35 @@ def plan(
     if target.off is not None:
         # Jobs under way end by themselves, within their time limit.
         return Plan(counts=counts, delete=tuple(pod for pod in known if not pod.deleting and pod not in census.busy))
-    problem = _problem(census, hold)
     possible = min(_wanted(target, census), _allowed(census, hold, now))
-    create = min(possible, bucket.allows) if bucket is not None else possible
+    create = _now_of(possible, bucket, calm=now >= calm_until)
     surplus = _surplus(target, census)
     removals = [*_over(census.finished, now), *census.lost, *census.evicted, *_outdated(target, census), *surplus]
-    moments = [*_moments(target, known, hold, now), *_suspicions(census, evicted_at)]
+    change = _next([*_moments(target, known, hold, now), *_suspicions(census, evicted_at)], now)
     return Plan(
         create=create,
         delete=tuple(removals),
         counts=counts,
-        problem=problem,
+        problem=_problem(census, hold),
         failed=tuple(pod for pod in removals if pod.failed_to_start or (pod.state == PodState.STARTING and _stuck(pod, now))),
         unreachable=tuple(census.evicted),
         surplus=bool(surplus),
         delayed=possible - create,
         slow=any(pod.problem is None and now - pod.created > SLOW_SECONDS for pod in census.starting),
-        requeue_after=soonest(_next(moments, now), bucket.wait(possible - create) if bucket is not None and possible > create else None),
+        requeue_after=soonest(change, _delay(possible - create, bucket, calm_until - now)),
     )
+
+
+def _now_of(possible: int, bucket: Bucket | None, *, calm: bool) -> int:
+    """How many of the Pods that are missing are created now."""
+    return 0 if not calm else possible if bucket is None else min(possible, bucket.allows)
+
+
+def _delay(delayed: int, bucket: Bucket | None, calm_in: float) -> float | None:
+    """Seconds until some of the others may be."""
+    if not delayed:
+        return None
+    return calm_in if calm_in > 0 or bucket is None else bucket.wait(delayed)
 
 
 def _census(target: PoolTarget, pods: Sequence[PoolPod], pending: int, *, evict: bool, now: float) -> _Census:

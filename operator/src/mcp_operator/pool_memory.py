@@ -16,6 +16,10 @@ from .pool_pod import PodState, PoolPod
 SUSPICION_SECONDS: Final = 60.0
 """A server that goes on failing to reach a Pod says so again; after this long without a word the Pod is trusted again."""
 
+CLAIM_SECONDS: Final = 0.02
+"""Of a processor, about what a short job takes; starting a Pod takes twenty to fifty times that."""
+LONGEST_CALM_SECONDS: Final = 1.0
+
 
 @dataclass
 class PoolMemory:
@@ -85,6 +89,13 @@ class PoolMemory:
         if self.bounds is not None and any(new < old for new, old in zip(bounds, self.bounds, strict=True)):
             self.trim = True
         self.bounds = bounds
+
+    @property
+    def calm_until(self) -> float:
+        """When the jobs of a burst have had the time that they need: on a node where Pods start at once for those just taken, they wait."""
+        if not self._unanswered:
+            return float("-inf")
+        return self._unanswered[0] + min(LONGEST_CALM_SECONDS, CLAIM_SECONDS * (len(self._unanswered) - 1))
 
     def creating(self, name: str, now: float) -> None:
         """A Pod is asked for: it replaces the one that was claimed first among those without a replacement."""

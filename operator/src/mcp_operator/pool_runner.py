@@ -173,6 +173,7 @@ class PoolRunner:
             deletions=pool.expected.deletions,
             hold=pool.hold,
             bucket=pool.bucket,
+            calm_until=pool.calm_until,
             evicted_at=pool.evicted_at,
             now=now,
         )

@@ -5,7 +5,9 @@ process has to agree on who it was.
 """
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import socket
 from collections.abc import Callable
@@ -45,6 +47,7 @@ class Agent:
         self._worker_ready = False
         self._isolated = False
         self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._told_to_go = asyncio.Event()
 
     async def run(self) -> int:
         """Serve one job; the exit code."""
@@ -60,11 +63,20 @@ class Agent:
         isolation = loop.create_task(self._prove_isolation())
         idle = loop.call_later(self._settings.idle_seconds, self._idle)
         try:
-            return await self._over
+            exit_code = await self._over
         finally:
             idle.cancel()
             isolation.cancel()
             kill_all_others()
+        if self._job is not None:
+            await self._linger()
+        return exit_code
+
+    async def _linger(self) -> None:
+        """Stay a moment, each Pod another one, unless told to go."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(random.uniform(1 / 3, 1) * self._settings.linger_seconds):
+                await self._told_to_go.wait()
 
     def stranger_came(self, stream: FrameStream) -> None:
         """Somebody connected."""
@@ -197,6 +209,7 @@ class Agent:
             self._end(EXIT_IDLE)
 
     def _terminate(self) -> None:
+        self._told_to_go.set()
         if self._job is None:
             self._end(EXIT_TERMINATED)
         else:

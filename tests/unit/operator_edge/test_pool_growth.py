@@ -9,6 +9,8 @@ from mcp_operator.desired.sandbox_pod import idle_seconds
 from mcp_operator.pool import EVICTION_SECONDS
 from mcp_operator.pool_bucket import Bucket
 from mcp_operator.pool_demand import Demand
+from mcp_operator.pool_memory import PoolMemory
+from mcp_optimizer_api.stats import SandboxEvent
 
 
 def test_more_pods_than_jobs_need_are_left_to_end_by_age_and_only_a_lower_maximum_deletes_them() -> None:
@@ -60,3 +62,19 @@ def test_a_job_that_began_under_a_longer_time_limit_keeps_it() -> None:
     decision = decide(earlier)
     assert (deleted(decision), decision.requeue_after) == ([], 1800 + 30 - 61)
     assert deleted(decide(earlier, now=NOW + 1800)) == ["busy-0"]
+
+
+def test_the_jobs_of_a_burst_come_before_the_pods_for_the_next_one() -> None:
+    memory = PoolMemory()
+    assert memory.calm_until < NOW
+    for number in range(50):
+        memory.announce(SandboxEvent(type="claimed", pod=f"warm-{number}", uid=f"uid-{number}"), NOW)
+        assert memory.calm_until == pytest.approx(NOW + min(1.0, 0.02 * number))
+    target = replace(TARGET, min=30, max=80)
+    held = decide([], target, calm_until=NOW + 0.4)
+    assert (held.create, held.delayed, held.requeue_after) == (0, 30, pytest.approx(0.4))
+    assert decide([], target, calm_until=NOW).create == 30
+    memory.creating("next", NOW)
+    assert memory.calm_until == pytest.approx(NOW + 0.96)
+    memory.settle()
+    assert memory.calm_until < NOW

@@ -8,6 +8,7 @@ from tests.unit.operator_edge.pool_cluster import Cluster, pool, resource
 from mcp_operator.errors import TransientError
 from mcp_operator.kinds import MCP_OPTIMIZER, Key
 from mcp_operator.pool import ENDING_SECONDS
+from mcp_operator.pool_memory import CLAIM_SECONDS
 from mcp_operator.resource import optimizer
 from mcp_optimizer_api.stats import SandboxEvent
 from mcp_optimizer_api.status import Reason
@@ -63,6 +64,7 @@ async def test_a_burst_that_drains_the_pool_does_not_turn_the_condition_and_a_po
     for name in list(cluster.pods):
         cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod=name, uid=f"uid-{name}"))
         cluster.becomes(name, "Succeeded")
+    cluster.now += CLAIM_SECONDS
     report = await cluster.look(opt)
     cluster.sync()
     assert (report.counts.warm, report.verdict) == (0, settled)

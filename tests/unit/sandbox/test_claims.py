@@ -161,14 +161,25 @@ def test_the_health_port_answers(agent: AgentProcess, request_bytes: bytes, stat
 
 
 def test_a_pod_whose_worker_dies_while_warm_ends(agent: AgentProcess) -> None:
-    with open(f"/proc/{agent.process.pid}/task/{agent.process.pid}/children") as file:
-        (worker,) = file.read().split()
-    os.kill(int(worker), 9)
+    (worker,) = agent.children()
+    os.kill(worker, 9)
     assert agent.wait() == 5
 
 
 def test_a_pod_nobody_claims_ends_itself(start: Start) -> None:
     assert start(MCP_SANDBOX_IDLE_SECONDS="1").wait() == 3
+
+
+def test_a_pod_stays_a_moment_after_its_job_and_takes_no_other(start: Start) -> None:
+    agent = start(MCP_SANDBOX_LINGER_SECONDS="10")
+    assert agent.run("1").result["ok"]
+    late = agent.connect()
+    late.send({**agent.start("2"), "job": "job-2"})
+    assert late.receive()["code"] == 409
+    assert agent.process.poll() is None
+    assert not agent.children()
+    agent.process.terminate()
+    assert agent.wait() == 0
 
 
 def test_a_warm_pod_ends_when_told_to(agent: AgentProcess) -> None:
@@ -183,6 +194,7 @@ def test_a_warm_pod_ends_when_told_to(agent: AgentProcess) -> None:
         ("MCP_SANDBOX_WORKDIR", "/does/not/exist"),
         ("MCP_SANDBOX_PORT", "eight"),
         ("MCP_SANDBOX_IDLE_SECONDS", "0"),
+        ("MCP_SANDBOX_LINGER_SECONDS", "soon"),
         ("MCP_SANDBOX_EGRESS", "open"),
         ("MCP_SANDBOX_EGRESS_SECONDS", "-1"),
     ],

@@ -52,8 +52,7 @@ class Session:
 
 def worker_of(agent: AgentProcess) -> int:
     """The one process that a warm agent has."""
-    with open(f"/proc/{agent.process.pid}/task/{agent.process.pid}/children") as file:
-        return int(file.read().split()[0])
+    return agent.children()[0]
 
 
 def state_of(pid: int) -> str:

@@ -32,6 +32,8 @@ MAX_WARM_SECONDS: Final = 1800
 """Nobody waits for an idle Pod longer than this; the agent ends it, so that no job can be under way when it goes."""
 DEADLINE_MARGIN_SECONDS: Final = 60
 GRACE_SECONDS: Final = 1
+LINGER_SECONDS: Final = "0.75"
+"""Less than a probe's period: a Pod that is seen to be busy costs a status more."""
 TERMINATION_MESSAGE_PATH: Final = "/root/termination-log"
 """The kubelet puts a file of the node's disk there that everybody may write to, without a limit. Below a folder of root's nobody gets to it."""
 _FIRST_UID, _UIDS = 20_000, 40_000
@@ -171,6 +173,7 @@ def _container(template: PoolTemplate, pod_name: str) -> Manifest:
             {"name": "MCP_SANDBOX_POD", "value": pod_name},
             {"name": "MCP_SANDBOX_TOKEN_SHA256", "value": token_digest(pod_token(template.pool_key, pod_name))},
             {"name": "MCP_SANDBOX_IDLE_SECONDS", "value": str(idle_seconds(pod_name))},
+            {"name": "MCP_SANDBOX_LINGER_SECONDS", "value": LINGER_SECONDS},
             {"name": "MCP_SANDBOX_WORKDIR", "value": WORKDIR},
             {"name": "TMPDIR", "value": WORKDIR},
             {"name": "HOME", "value": WORKDIR},
