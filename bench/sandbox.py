@@ -5,8 +5,8 @@
     python -m bench.sandbox --namespace NS --optimizer X               warm jobs of an MCPOptimizer that is there
     python -m bench.sandbox --local                                    no cluster: agents as processes on loopback
 
-In the warm series every job finds a full pool: the next one starts when the last one's replacement is Ready. Ends with one line,
-`sandbox warm_p50_ms=…`; docs/sandbox-speed.md says what each figure is.
+In the warm series every job finds a full pool and a node that is done with the job before; `hurried` ones begin as soon as the last one's
+replacement is Ready. Ends with one line, `sandbox warm_p50_ms=…`; docs/sandbox-speed.md says what each figure is.
 """
 
 import argparse
@@ -56,6 +56,7 @@ def _own(options: argparse.Namespace) -> dict[str, float]:
     figures = _warm(runc, options.jobs, options.code)
     figures["idle_pod_mb"] = idle_pod_megabytes(runc)
     figures |= _with_calls(runc, options.jobs // 2, "calls20")
+    figures |= _hurried(runc, options.jobs // 2, options.code)
     if not options.quick:
         with step("cold jobs"):
             figures["cold_p50_ms"] = percentile(sandbox_cluster.cold(runc, COLD_ROUNDS), 50)
@@ -88,6 +89,16 @@ def _with_calls(target: Target, jobs: int, name: str) -> dict[str, float]:
     with step("jobs with 20 tool calls"):
         measured = sandbox_cluster.series(target, jobs, sandbox_cluster.TWENTY_CALLS).milliseconds
     return {f"{name}_p50_ms": percentile(measured, 50), f"{name}_p99_ms": percentile(measured, 99)}
+
+
+def _hurried(target: Target, jobs: int, code: str) -> dict[str, float]:
+    with step("jobs one right after the other"):
+        measured = sandbox_cluster.series(target, jobs, code, rest=False)
+    return {
+        "hurried_p50_ms": percentile(measured.milliseconds, 50),
+        "hurried_p99_ms": percentile(measured.milliseconds, 99),
+        "hurried_cpu_share": measured.cpu.share,
+    }
 
 
 def _gvisor(options: argparse.Namespace) -> dict[str, float]:

@@ -12,7 +12,9 @@ from bench.sandbox_node import CpuShare, audit_position, cpu_share, stage_means,
 
 REHEARSALS = 3
 EMPTY = "1+1"
-TWENTY_CALLS = 'for n in range(20): call("acme.billing_list_invoices", limit=1)'
+TWENTY_CALLS = 'for n in range(20): call("echo.echo", text="x")'
+REST_SECONDS = 0.75
+"""Without a change of any Pod of the pool: the last job's is gone, its replacement warm."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Series:
     cpu: CpuShare = field(default_factory=CpuShare)
 
 
-def series(target: Target, jobs: int, code: str) -> Series:
-    """Run the jobs, each when the pool is as full as it was at the start."""
+def series(target: Target, jobs: int, code: str, *, rest: bool = True) -> Series:
+    """Run the jobs, each when the pool is as full as it was at the start; with `rest`, when the node is done with the job before as well."""
     with _pool(target) as pool, job_client_of(target) as client:
         pool.wait_for_warm(1)
         for _ in range(REHEARSALS):
@@ -38,6 +40,8 @@ def series(target: Target, jobs: int, code: str) -> Series:
         refills: list[float] = []
         with cpu_share() as cpu:
             for _ in range(jobs):
+                if rest:
+                    pool.wait_until_still(REST_SECONDS)
                 milliseconds, refill = _one(client, target, pool, code)
                 times.append(milliseconds)
                 refills.append(refill)
@@ -53,6 +57,7 @@ def burst(target: Target, jobs: int, code: str = EMPTY) -> list[float]:
         pool.wait_for_warm(jobs)
         client.times(target.url, [{"code": code}])
         pool.wait_for_warm(jobs)
+        pool.wait_until_still()
         with cpu_share() as cpu:
             times = client.times(target.url, [{"code": code}] * jobs)
     per_job = cpu.core_seconds / jobs * 1000

@@ -6,6 +6,7 @@ from typing import Any
 from scripts.stack import install, waiting
 from scripts.stack.shell import devcluster, kubeconfig, kubectl, step
 
+from bench import echo_upstream
 from bench.sandbox_client import Target
 
 NAMESPACE = "bench-sandbox"
@@ -25,10 +26,11 @@ def install_product() -> None:
         images = install.build_images()
         install.load_images(images)
         install.install_chart(images)
-    with step("a server with tools"):
+    with step("a server with a tool"):
         install.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}], NAMESPACE)
-        install.apply(install.example("acme", images, NAMESPACE), NAMESPACE)
-        waiting.ready("mcps", "acme", NAMESPACE)
+        spec = {"image": images[install.CHART_IMAGES["server"]]["ref"], "command": ["python", "-c", Path(echo_upstream.__file__).read_text()], "port": echo_upstream.PORT}
+        install.apply([{"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPServer", "metadata": {"name": "echo"}, "spec": spec}], NAMESPACE)
+        waiting.ready("mcps", "echo", NAMESPACE)
 
 
 def optimizer(name: str, spec: dict[str, Any], *, seconds: float = 120) -> Target:
