@@ -28,7 +28,11 @@ def install_product() -> None:
         install.install_chart(images)
     with step("a server with a tool"):
         install.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}], NAMESPACE)
-        spec = {"image": images[install.CHART_IMAGES["server"]]["ref"], "command": ["python", "-c", Path(echo_upstream.__file__).read_text()], "port": echo_upstream.PORT}
+        spec = {
+            "image": images[install.CHART_IMAGES["server"]]["ref"],
+            "command": ["python", "-c", Path(echo_upstream.__file__).read_text()],
+            "port": echo_upstream.PORT,
+        }
         install.apply([{"apiVersion": "mcp.optimizer.dev/v1", "kind": "MCPServer", "metadata": {"name": "echo"}, "spec": spec}], NAMESPACE)
         waiting.ready("mcps", "echo", NAMESPACE)
 
