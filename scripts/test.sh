@@ -14,7 +14,7 @@ cleanup() {
 trap cleanup EXIT
 group() { # NAME, then pytest's words; its output goes to a file
   local name=$1; shift
-  MCP_CONTROL_PLANE=$name "$py" -m pytest -q "$@" >"$logs/$name" 2>&1 &
+  MCP_CONTROL_PLANE=$name "$py" -m pytest -q --durations=15 --durations-min=3 "$@" >"$logs/$name" 2>&1 &
 }
 finish() { # PID NAME: wait for a group and print what it said
   local status=0
@@ -31,7 +31,7 @@ a=$!
 group integration-b -m integration tests/integration/operator
 b=$!
 failed=0
-"$py" -m pytest -q tests/unit || failed=1
+"$py" -m pytest -q --durations=10 --durations-min=3 tests/unit || failed=1
 group integration-c -m integration tests/integration/operator_edge tests/conformance tests/fuzz
 c=$!
 finish $a integration-a || failed=1
