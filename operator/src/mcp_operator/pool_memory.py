@@ -16,9 +16,12 @@ from .pool_pod import PodState, PoolPod
 SUSPICION_SECONDS: Final = 60.0
 """A server that goes on failing to reach a Pod says so again; after this long without a word the Pod is trusted again."""
 
-CLAIM_SECONDS: Final = 0.02
-"""Of a processor, about what a short job takes; starting a Pod takes twenty to fifty times that."""
-LONGEST_CALM_SECONDS: Final = 1.0
+BURST: Final = 4
+"""Claims within a second that make one. Fewer jobs do not fill a node."""
+CALM_SECONDS: Final = 0.25
+"""Without a claim: the burst's jobs, of some milliseconds each, are through."""
+LONGEST_WAIT_SECONDS: Final = 1.0
+"""Of a claim for its replacement, while a burst goes on."""
 
 
 @dataclass
@@ -50,6 +53,7 @@ class PoolMemory:
     """Uids whose claim is in `observed`."""
     _unanswered: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
     """Claims whose replacement has not been asked for."""
+    _latest: deque[float] = field(default_factory=lambda: deque(maxlen=BURST))
     _replacing: dict[str, float] = field(default_factory=dict)
     """Name of a replacement that is not Ready yet, to the time of the claim."""
 
@@ -92,10 +96,11 @@ class PoolMemory:
 
     @property
     def calm_until(self) -> float:
-        """When the jobs of a burst have had the time that they need: on a node where Pods start at once for those just taken, they wait."""
-        if not self._unanswered:
+        """When a burst has had the processors for long enough: starting a Pod takes fifty times what a short job does, of the same node often."""
+        latest = self._latest
+        if not self._unanswered or len(latest) < BURST or latest[-1] - latest[0] > 1.0:
             return float("-inf")
-        return self._unanswered[0] + min(LONGEST_CALM_SECONDS, CLAIM_SECONDS * (len(self._unanswered) - 1))
+        return min(latest[-1] + CALM_SECONDS, self._unanswered[0] + LONGEST_WAIT_SECONDS)
 
     def creating(self, name: str, now: float) -> None:
         """A Pod is asked for: it replaces the one that was claimed first among those without a replacement."""
@@ -118,4 +123,5 @@ class PoolMemory:
         if uid not in self._counted:
             self._counted.add(uid)
             self._unanswered.append(at)
+            self._latest.append(at)
             self.observed.claimed(at)

@@ -11,14 +11,13 @@ AGENT_BYTES = 48 * MIB
 """What the agent itself needs, with a margin: a job that fills the container would take the agent, and its own report, with it."""
 
 
-def job_memory(wanted: int, paths: tuple[str, ...] = LIMITS, meminfo: str = "/proc/meminfo") -> int:
-    """The address space for a job that was promised `wanted` bytes: less, when the container has no room for the agent beside it."""
-    limit = _container_limit(paths, meminfo)
+def job_memory(wanted: int, limit: int | None) -> int:
+    """The address space for a job that was promised `wanted` bytes: less, when the container's limit has no room for the agent beside it."""
     return wanted if limit is None else min(wanted, limit - min(AGENT_BYTES, limit // 4))
 
 
-def _container_limit(paths: tuple[str, ...], meminfo: str) -> int | None:
-    """From the control group (either version); else from what the kernel calls the total, which under gVisor is the Pod's limit."""
+def container_limit(paths: tuple[str, ...] = LIMITS, meminfo: str = "/proc/meminfo") -> int | None:
+    """Bytes; None: not known. From the control group (either version); else from what the kernel calls the total, which under gVisor is the Pod's limit."""
     for path in paths:
         try:
             with open(path) as file:

@@ -39,7 +39,7 @@ class RunningJob:
         """The end of the run, or of the wait for the next one."""
         self._ending = False
         self._full: set[FrameStream | Owner] = set()
-        self._oom_kills = 0
+        self._oom_kills = worker.oom_kills
         self._exit_code: int | None = None
         self._inbox = Inbox(worker.workdir, request.files)
         self._delivery: Delivery | None = None
@@ -146,10 +146,12 @@ class RunningJob:
             self.fail("killed", f"a file of the job could not be written ({error.strerror}): pass less, or raise spec.sandbox.diskLimit")
             return
         if complete:
-            self._channel.send(start_frame(self._request))
+            self._channel.send(start_frame(self._request, self._worker.memory_limit))
 
     def _begin_run(self, request: RunRequest) -> None:
-        self._runs, self._oom_kills = request.number, oom_kills()
+        if self._runs:
+            self._oom_kills = oom_kills()
+        self._runs = request.number
         self._run = Run(request, self._owner, self._channel, self._worker)
         self._run.start()
         self._census.start()

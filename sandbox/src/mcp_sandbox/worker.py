@@ -45,7 +45,7 @@ from typing import Any, NoReturn
 from . import inbox, outbox
 from .frames import encode
 from .hardening import bind_to_agent, limit_job
-from .memory import job_memory
+from .memory import container_limit, job_memory, oom_kills
 from .program import Report, run
 from .request import JobRequest, ProcessLimits, RunLimits, RunRequest
 from .toolcalls import CallChannel
@@ -64,6 +64,9 @@ class Worker:
     stdout: int
     stderr: int
     workdir: str
+    memory_limit: int | None
+    """Of the container, see `memory`; read while the Pod warms up, as is what follows: under gVisor a file takes a millisecond."""
+    oom_kills: int
 
 
 def prefork(workdir: str) -> Worker:
@@ -83,12 +86,20 @@ def prefork(workdir: str) -> Worker:
     for descriptor in (stdout_read, stderr_read):
         os.set_blocking(descriptor, False)
     ours.setblocking(False)
-    return Worker(pid=pid, channel=ours, stdout=stdout_read, stderr=stderr_read, workdir=workdir)
+    return Worker(
+        pid=pid,
+        channel=ours,
+        stdout=stdout_read,
+        stderr=stderr_read,
+        workdir=workdir,
+        memory_limit=container_limit(),
+        oom_kills=oom_kills(),
+    )
 
 
-def start_frame(request: JobRequest) -> bytes:
+def start_frame(request: JobRequest, memory_limit: int | None) -> bytes:
     """What the agent tells the worker first: the job, without the token, within the memory there really is."""
-    processes = {**dataclasses.asdict(request.processes), "memory_bytes": job_memory(request.processes.memory_bytes)}
+    processes = {**dataclasses.asdict(request.processes), "memory_bytes": job_memory(request.processes.memory_bytes, memory_limit)}
     session = request.session
     life = request.first.limits.timeout_seconds if session is None else session.max_seconds
     terms = {"processes": processes, "life_seconds": life, "session": session is not None}

@@ -9,7 +9,7 @@ from mcp_operator.desired.sandbox_pod import idle_seconds
 from mcp_operator.pool import EVICTION_SECONDS
 from mcp_operator.pool_bucket import Bucket
 from mcp_operator.pool_demand import Demand
-from mcp_operator.pool_memory import PoolMemory
+from mcp_operator.pool_memory import BURST, CALM_SECONDS, LONGEST_WAIT_SECONDS, PoolMemory
 from mcp_optimizer_api.stats import SandboxEvent
 
 
@@ -66,15 +66,28 @@ def test_a_job_that_began_under_a_longer_time_limit_keeps_it() -> None:
 
 def test_the_jobs_of_a_burst_come_before_the_pods_for_the_next_one() -> None:
     memory = PoolMemory()
+    for number in range(BURST - 1):
+        claimed(memory, NOW + number / 10)
+        assert memory.calm_until < NOW
+    claimed(memory, NOW + 0.4)
+    assert memory.calm_until == pytest.approx(NOW + 0.4 + CALM_SECONDS)
+    claimed(memory, NOW + 0.9)
+    assert memory.calm_until == pytest.approx(NOW + LONGEST_WAIT_SECONDS)
+    for name in range(5):
+        memory.creating(f"next-{name}", NOW + 1)
     assert memory.calm_until < NOW
-    for number in range(50):
-        memory.announce(SandboxEvent(type="claimed", pod=f"warm-{number}", uid=f"uid-{number}"), NOW)
-        assert memory.calm_until == pytest.approx(NOW + min(1.0, 0.02 * number))
     target = replace(TARGET, min=30, max=80)
     held = decide([], target, calm_until=NOW + 0.4)
     assert (held.create, held.delayed, held.requeue_after) == (0, 30, pytest.approx(0.4))
     assert decide([], target, calm_until=NOW).create == 30
-    memory.creating("next", NOW)
-    assert memory.calm_until == pytest.approx(NOW + 0.96)
-    memory.settle()
-    assert memory.calm_until < NOW
+
+
+def test_claims_that_follow_each_other_slowly_are_no_burst() -> None:
+    memory = PoolMemory()
+    for number in range(10):
+        claimed(memory, NOW + number / 2)
+        assert memory.calm_until < NOW
+
+
+def claimed(memory: PoolMemory, now: float) -> None:
+    memory.announce(SandboxEvent(type="claimed", pod="warm", uid=f"uid-{now}"), now)

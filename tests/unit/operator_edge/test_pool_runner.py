@@ -8,7 +8,6 @@ from tests.unit.operator_edge.pool_cluster import Cluster, pool, resource
 from mcp_operator.errors import TransientError
 from mcp_operator.kinds import MCP_OPTIMIZER, Key
 from mcp_operator.pool import ENDING_SECONDS
-from mcp_operator.pool_memory import CLAIM_SECONDS
 from mcp_operator.resource import optimizer
 from mcp_optimizer_api.stats import SandboxEvent
 from mcp_optimizer_api.status import Reason
@@ -64,7 +63,6 @@ async def test_a_burst_that_drains_the_pool_does_not_turn_the_condition_and_a_po
     for name in list(cluster.pods):
         cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod=name, uid=f"uid-{name}"))
         cluster.becomes(name, "Succeeded")
-    cluster.now += CLAIM_SECONDS
     report = await cluster.look(opt)
     cluster.sync()
     assert (report.counts.warm, report.verdict) == (0, settled)
@@ -77,8 +75,8 @@ async def test_two_api_writes_per_job() -> None:
     cluster, opt = Cluster(), pool(2, 20)
     await cluster.look(opt)
     cluster.all_warm()
-    cluster.now += 1
     for number in range(10):
+        cluster.now += 0.5
         name = sorted(cluster.pods)[number % 2]
         for kind in ("claimed", "finished"):
             cluster.runner.announce(opt.key, SandboxEvent.model_validate({"type": kind, "pod": name, "uid": f"uid-{name}"}))
@@ -88,7 +86,7 @@ async def test_two_api_writes_per_job() -> None:
         cluster.sync()
         cluster.all_warm()
         await cluster.look(opt)
-    # Ten jobs in one instant are a burst to be ready for: the pool has grown by what the target says, and not by one Pod more.
+    # Ten jobs in five seconds are a rate to be ready for: the pool has grown by what the target says, and not by one Pod more.
     assert (cluster.created, len(cluster.deleted)) == (10 + (await cluster.look(opt)).counts.target, 10)
 
 

@@ -5,7 +5,6 @@ from tests.unit.operator_edge.pool_cluster import Cluster, pool, resource
 
 from mcp_operator.context import PoolReport
 from mcp_operator.pool_demand import WINDOW_SECONDS
-from mcp_operator.pool_memory import CLAIM_SECONDS
 from mcp_operator.resource import Optimizer
 from mcp_optimizer_api.stats import SandboxEvent
 
@@ -17,11 +16,8 @@ async def test_a_burst_makes_the_pool_grow_at_once_and_shrink_by_age_alone() -> 
     for name in list(cluster.pods):
         claim(cluster, opt, name)
     report = await cluster.look(opt)
-    assert (report.counts.starting, report.requeue_after) == (0, pytest.approx(CLAIM_SECONDS, abs=1e-6))
-    cluster.now += CLAIM_SECONDS
-    report = await cluster.look(opt)
     assert (report.counts.target, report.counts.busy, report.counts.starting) == (3, 2, 3)
-    cluster.now += 4 - CLAIM_SECONDS
+    cluster.now += 4
     for name in list(cluster.pods):
         cluster.becomes(name, "Running", ready=True)
     cluster.now += 1
@@ -53,7 +49,6 @@ async def test_a_restarted_operator_neither_deletes_the_surplus_nor_keeps_it_up(
     cluster.all_warm()
     for name in list(cluster.pods):
         claim(cluster, opt, name)
-    cluster.now += CLAIM_SECONDS
     await cluster.look(opt)
     cluster.all_warm()
     await after_the_window(cluster, opt)

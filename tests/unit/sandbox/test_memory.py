@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_sandbox.memory import AGENT_BYTES, job_memory
+from mcp_sandbox.memory import AGENT_BYTES, container_limit, job_memory
 from mcp_sandbox.request import MIB
 
 
@@ -19,14 +19,14 @@ from mcp_sandbox.request import MIB
 )
 def test_the_agents_share_is_kept_back(tmp_path: Path, limit: int, wanted: int, given: int) -> None:
     (tmp_path / "max").write_text(f"{limit}\n")
-    assert job_memory(wanted, (str(tmp_path / "none"), str(tmp_path / "max"))) == given
+    assert job_memory(wanted, container_limit((str(tmp_path / "none"), str(tmp_path / "max")))) == given
 
 
 def test_without_a_limit_the_total_counts(tmp_path: Path) -> None:
     (tmp_path / "max").write_text("max\n")
     (tmp_path / "meminfo").write_text("MemTotal:         524288 kB\nMemFree: 1 kB\n")
-    assert job_memory(512 * MIB, (str(tmp_path / "max"),), str(tmp_path / "meminfo")) == 512 * MIB - AGENT_BYTES
+    assert container_limit((str(tmp_path / "max"),), str(tmp_path / "meminfo")) == 512 * MIB
 
 
 def test_where_nothing_is_known_the_promise_holds(tmp_path: Path) -> None:
-    assert job_memory(5, (str(tmp_path / "none"),), str(tmp_path / "none")) == 5
+    assert job_memory(5, container_limit((str(tmp_path / "none"),), str(tmp_path / "none"))) == 5
