@@ -33,7 +33,7 @@ MAX_WARM_SECONDS: Final = 1800
 DEADLINE_MARGIN_SECONDS: Final = 60
 GRACE_SECONDS: Final = 1
 LINGER_SECONDS: Final = "0.75"
-"""Less than a probe's period: a Pod that is seen to be busy costs a status more."""
+"""Together with what the kubelet takes to see the end, less than three periods of the probe: a Pod that is seen to be busy costs a status more."""
 TERMINATION_MESSAGE_PATH: Final = "/root/termination-log"
 """The kubelet puts a file of the node's disk there that everybody may write to, without a limit. Below a folder of root's nobody gets to it."""
 _FIRST_UID, _UIDS = 20_000, 40_000
@@ -187,8 +187,9 @@ def _container(template: PoolTemplate, pod_name: str) -> Manifest:
             # A claimed agent says so at once. Silence only means that the node is short of processors, and a warm Pod that is taken for a
             # busy one because of that is replaced, which makes the node no less busy.
             "timeoutSeconds": 4,
-            # With 1, the end of every short job would cost two statuses: not ready any more, and then completed.
-            "failureThreshold": 2,
+            # With less, the end of every short job would cost two statuses: not ready any more, and then completed. The agent stays for up to
+            # 0.75 s, and the kubelet may take a second to see that it has ended.
+            "failureThreshold": 3,
         },
         "resources": {
             "requests": {"cpu": limits.requests.cpu, "memory": limits.requests.memory},
