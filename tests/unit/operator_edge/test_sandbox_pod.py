@@ -164,4 +164,4 @@ def test_the_pod_goes_where_the_spec_places_it_and_a_new_place_is_a_new_template
 
 def test_a_warm_pod_that_answers_late_is_not_taken_for_a_busy_one() -> None:
     probe = pod()["spec"]["containers"][0]["readinessProbe"]
-    assert (probe["periodSeconds"], probe["timeoutSeconds"] * probe["failureThreshold"]) == (1, 8)
+    assert (probe["periodSeconds"], probe["timeoutSeconds"] * probe["failureThreshold"]) == (1, 12)
