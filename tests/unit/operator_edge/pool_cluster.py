@@ -11,6 +11,7 @@ from mcp_operator.desired.child import Owner
 from mcp_operator.errors import TerminalError, TransientError
 from mcp_operator.kinds import MCP_OPTIMIZER, Kind, Manifest, key_of
 from mcp_operator.metrics import Metrics
+from mcp_operator.pool_memory import CALM_SECONDS
 from mcp_operator.pool_runner import PoolRunner
 from mcp_operator.resource import Optimizer, optimizer
 from mcp_operator.settings import Settings
@@ -133,3 +134,11 @@ class Cluster:
 
     async def look(self, opt: Optimizer) -> PoolReport:
         return await self.runner.reconcile(opt, bytes(32))
+
+    async def look_in_time(self, opt: Optimizer) -> PoolReport:
+        """And again when the first look asked for it, because jobs have just begun."""
+        report = await self.look(opt)
+        if report.requeue_after is not None and report.requeue_after <= CALM_SECONDS:
+            self.now += report.requeue_after
+            report = await self.look(opt)
+        return report

@@ -9,7 +9,7 @@ from mcp_operator.desired.sandbox_pod import idle_seconds
 from mcp_operator.pool import EVICTION_SECONDS
 from mcp_operator.pool_bucket import Bucket
 from mcp_operator.pool_demand import Demand
-from mcp_operator.pool_memory import BURST, CALM_SECONDS, LONGEST_WAIT_SECONDS, PoolMemory
+from mcp_operator.pool_memory import CALM_SECONDS, LONGEST_CALM_SECONDS, PoolMemory
 from mcp_optimizer_api.stats import SandboxEvent
 
 
@@ -64,29 +64,21 @@ def test_a_job_that_began_under_a_longer_time_limit_keeps_it() -> None:
     assert deleted(decide(earlier, now=NOW + 1800)) == ["busy-0"]
 
 
-def test_the_jobs_of_a_burst_come_before_the_pods_for_the_next_one() -> None:
+def test_jobs_that_have_just_begun_come_before_the_pods_for_the_next_ones() -> None:
     memory = PoolMemory()
-    for number in range(BURST - 1):
-        claimed(memory, NOW + number / 10)
-        assert memory.calm_until < NOW
-    claimed(memory, NOW + 0.4)
-    assert memory.calm_until == pytest.approx(NOW + 0.4 + CALM_SECONDS)
+    assert memory.calm_until < NOW
+    claimed(memory, NOW)
+    assert memory.calm_until == pytest.approx(NOW + CALM_SECONDS)
     claimed(memory, NOW + 0.9)
-    assert memory.calm_until == pytest.approx(NOW + LONGEST_WAIT_SECONDS)
-    for name in range(5):
-        memory.creating(f"next-{name}", NOW + 1)
+    assert memory.calm_until == pytest.approx(NOW + LONGEST_CALM_SECONDS)
+    memory.creating("next", NOW + 1)
+    assert memory.calm_until == pytest.approx(NOW + 0.9 + CALM_SECONDS)
+    memory.settle()
     assert memory.calm_until < NOW
     target = replace(TARGET, min=30, max=80)
     held = decide([], target, calm_until=NOW + 0.4)
     assert (held.create, held.delayed, held.requeue_after) == (0, 30, pytest.approx(0.4))
     assert decide([], target, calm_until=NOW).create == 30
-
-
-def test_claims_that_follow_each_other_slowly_are_no_burst() -> None:
-    memory = PoolMemory()
-    for number in range(10):
-        claimed(memory, NOW + number / 2)
-        assert memory.calm_until < NOW
 
 
 def claimed(memory: PoolMemory, now: float) -> None:

@@ -8,6 +8,7 @@ from tests.unit.operator_edge.pool_cluster import Cluster, pool, resource
 from mcp_operator.errors import TransientError
 from mcp_operator.kinds import MCP_OPTIMIZER, Key
 from mcp_operator.pool import ENDING_SECONDS
+from mcp_operator.pool_memory import CALM_SECONDS
 from mcp_operator.resource import optimizer
 from mcp_optimizer_api.stats import SandboxEvent
 from mcp_optimizer_api.status import Reason
@@ -25,13 +26,15 @@ async def test_the_pool_is_filled_once_and_then_left_alone() -> None:
 
 
 @pytest.mark.parametrize("kubelet", ["speaks", "is silent"])
-async def test_an_announced_claim_is_refilled_at_once_and_an_announced_end_is_cleaned_up_when_the_pod_has_ended(kubelet: str) -> None:
+async def test_an_announced_claim_is_refilled_and_an_announced_end_is_cleaned_up_when_the_pod_has_ended(kubelet: str) -> None:
     cluster, opt = Cluster(), pool(2, 4)
     await cluster.look(opt)
     cluster.all_warm()
     name = next(iter(cluster.pods))
     cluster.runner.announce(opt.key, SandboxEvent(type="claimed", pod=name, uid=f"uid-{name}"))
     report = await cluster.look(opt)
+    assert (cluster.created, report.counts.busy, report.requeue_after) == (2, 1, pytest.approx(CALM_SECONDS))
+    report = await cluster.look_in_time(opt)
     assert (cluster.created, report.counts.busy, report.counts.warm, report.counts.starting) == (3, 1, 1, 1)
     cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod=name, uid=f"uid-{name}"))
     report = await cluster.look(opt)
@@ -63,7 +66,7 @@ async def test_a_burst_that_drains_the_pool_does_not_turn_the_condition_and_a_po
     for name in list(cluster.pods):
         cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod=name, uid=f"uid-{name}"))
         cluster.becomes(name, "Succeeded")
-    report = await cluster.look(opt)
+    report = await cluster.look_in_time(opt)
     cluster.sync()
     assert (report.counts.warm, report.verdict) == (0, settled)
     assert report.requeue_after is not None and report.requeue_after <= 32
@@ -80,7 +83,7 @@ async def test_two_api_writes_per_job() -> None:
         name = sorted(cluster.pods)[number % 2]
         for kind in ("claimed", "finished"):
             cluster.runner.announce(opt.key, SandboxEvent.model_validate({"type": kind, "pod": name, "uid": f"uid-{name}"}))
-            await cluster.look(opt)
+            await cluster.look_in_time(opt)
         cluster.becomes(name, "Succeeded")
         await cluster.look(opt)
         cluster.sync()

@@ -15,9 +15,9 @@ async def test_a_burst_makes_the_pool_grow_at_once_and_shrink_by_age_alone() -> 
     cluster.all_warm()
     for name in list(cluster.pods):
         claim(cluster, opt, name)
-    report = await cluster.look(opt)
+    report = await cluster.look_in_time(opt)
     assert (report.counts.target, report.counts.busy, report.counts.starting) == (3, 2, 3)
-    cluster.now += 4
+    cluster.now += 3.75
     for name in list(cluster.pods):
         cluster.becomes(name, "Running", ready=True)
     cluster.now += 1
@@ -49,7 +49,7 @@ async def test_a_restarted_operator_neither_deletes_the_surplus_nor_keeps_it_up(
     cluster.all_warm()
     for name in list(cluster.pods):
         claim(cluster, opt, name)
-    await cluster.look(opt)
+    await cluster.look_in_time(opt)
     cluster.all_warm()
     await after_the_window(cluster, opt)
     cluster.restart()
