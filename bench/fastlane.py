@@ -1,7 +1,7 @@
 """The fast lane in this process: time of a job, alone and with 20 calls, what its child takes, and a soak of jobs that misbehave.
 
 One job after the other, each with the pause in which a spare worker comes up: what a job takes while one is warm. `rate` is without pauses.
-Compare with `python -m bench.sandbox_local`, the same jobs in agents of sandbox Pods on this machine.
+Compare with `python -m bench.sandbox --local`, the same jobs in agents of sandbox Pods on this machine.
 """
 
 import argparse

@@ -128,14 +128,17 @@ def _bursts() -> dict[str, float]:
 
 
 def _local(options: argparse.Namespace) -> str:
-    times = sandbox_local.measure(options.code, options.jobs)
-    calls = sandbox_local.measure(sandbox_local.TWENTY_CALLS, options.jobs)
+    times = sandbox_local.measure(sandbox_local.job_of(options.code), options.jobs)
+    calls = sandbox_local.measure(sandbox_local.job_of(sandbox_local.TWENTY_CALLS), options.jobs)
+    cancelled = sandbox_local.measure(sandbox_local.cancelled, options.jobs)
     return line(
         "sandbox-local",
         warm_p50_ms=percentile(times, 50),
         warm_p99_ms=percentile(times, 99),
         calls20_p50_ms=percentile(calls, 50),
         calls20_p99_ms=percentile(calls, 99),
+        cancel_p50_ms=percentile(cancelled, 50),
+        cancel_p99_ms=percentile(cancelled, 99),
         jobs=options.jobs,
     )
 

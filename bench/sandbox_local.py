@@ -4,7 +4,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ KEY = b"benchmark"
 OWNER = "benchmark"
 START_SECONDS = 1.0
 TWENTY_CALLS = "for n in range(20): call('a.b', n=n)"
+ENDLESS = "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\nwhile True: call('a.b')"
 
 
 class OneEvent:
@@ -71,7 +72,43 @@ async def _on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:
     return CallOutcome(ok=True, value=arguments)
 
 
-async def _measure(code: str, jobs: int) -> list[float]:
+Timed = Callable[[PodLane, asyncio.subprocess.Process], Awaitable[float]]
+
+
+def job_of(code: str) -> Timed:
+    """Milliseconds of a whole job."""
+
+    async def timed(lane: PodLane, process: asyncio.subprocess.Process) -> float:
+        started = time.perf_counter()
+        outcome = await lane.run(JobRequest(code=code), _on_call)
+        milliseconds = (time.perf_counter() - started) * 1000
+        if not outcome.ok:
+            raise RuntimeError(f"a job failed: {outcome.error}")
+        await process.wait()
+        return milliseconds
+
+    return timed
+
+
+async def cancelled(lane: PodLane, process: asyncio.subprocess.Process) -> float:
+    """Milliseconds from the cancellation of a busy job until its Pod's last process has ended."""
+    begun = asyncio.Event()
+
+    async def on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:
+        begun.set()
+        return CallOutcome(ok=True, value=arguments)
+
+    job = asyncio.create_task(lane.run(JobRequest(code=ENDLESS), on_call))
+    await begun.wait()
+    started = time.perf_counter()
+    job.cancel()
+    await process.wait()
+    milliseconds = (time.perf_counter() - started) * 1000
+    await asyncio.gather(job, return_exceptions=True)
+    return milliseconds
+
+
+async def _measure(timed: Timed, jobs: int) -> list[float]:
     watch, times = OneEvent(), []
     with tempfile.TemporaryDirectory() as folder:
         key_file = Path(folder) / "key"
@@ -84,17 +121,12 @@ async def _measure(code: str, jobs: int) -> list[float]:
             await asyncio.sleep(START_SECONDS / 4)
             watch.events.put_nowait(Event("changed", (pod(name, port),)))
             await asyncio.sleep(0.01)
-            started = time.perf_counter()
-            outcome = await lane.run(JobRequest(code=code), _on_call)
-            times.append((time.perf_counter() - started) * 1000)
-            if not outcome.ok:
-                raise RuntimeError(f"a job failed: {outcome.error}")
-            await process.wait()
+            times.append(await timed(lane, process))
         await lane.close()
     return times
 
 
-def measure(code: str, jobs: int) -> list[float]:
-    """Milliseconds of each job, on a fresh warm agent each."""
+def measure(timed: Timed, jobs: int) -> list[float]:
+    """What `timed` says of each job, on a fresh warm agent each."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_measure(code, jobs))
+        return runner.run(_measure(timed, jobs))
