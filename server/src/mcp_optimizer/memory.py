@@ -28,10 +28,10 @@ class MemoryFull(Exception):
 class Holding:
     """What one request, or one call of a job, holds of the ration."""
 
-    __slots__ = ("_held", "_ration", "over")
+    __slots__ = ("_held", "over", "ration")
 
     def __init__(self, ration: Ration) -> None:
-        self._ration = ration
+        self.ration = ration
         self._held = 0
         self.over = False
         """Released for good. Tasks that the request left behind hold for themselves."""
@@ -43,20 +43,20 @@ class Holding:
 
     async def hold(self, count: int) -> None:
         """Hold `count` more. Raises `MemoryFull`."""
-        if not self._ration.take_now(count):
+        if not self.ration.take_now(count):
             try:
                 async with asyncio.timeout(WAIT_SECONDS):
-                    await self._ration.take(count, self)
+                    await self.ration.take(count, self)
             except (Stuck, TimeoutError):
                 raise MemoryFull from None
         if self.over:
-            self._ration.give(count)
+            self.ration.give(count)
             raise MemoryFull
         self._held += count
 
     def hold_now(self, count: int) -> bool:
         """Hold `count` more if there is room at this moment."""
-        if self.over or not self._ration.take_now(count):
+        if self.over or not self.ration.take_now(count):
             return False
         self._held += count
         return True
@@ -65,11 +65,11 @@ class Holding:
         """Give back `count` of what was held."""
         if not self.over:
             self._held -= count
-            self._ration.give(count)
+            self.ration.give(count)
 
     def move(self) -> "Holding":
         """A holding with all that this one held: for what outlives the request. Takes nothing new, so it neither waits nor fails."""
-        heir = Holding(self._ration)
+        heir = Holding(self.ration)
         heir._held, self._held = self._held, 0
         return heir
 
@@ -77,7 +77,7 @@ class Holding:
         """Give everything back. Harmless when repeated."""
         self.over = True
         if self._held:
-            self._ration.give(self._held)
+            self.ration.give(self._held)
             self._held = 0
 
 
@@ -135,6 +135,17 @@ def holding(ration: Ration) -> Iterator[Holding]:
     finally:
         _current.reset(token)
         own.release()
+
+
+@contextlib.contextmanager
+def holding_beside() -> Iterator[None]:
+    """A holding of its own for what runs inside, of the ration of the request in whose name this runs; where there is none, none."""
+    request = current()
+    if request is None:
+        yield
+    else:
+        with holding(request.ration):
+            yield
 
 
 def weight(message: bytes) -> int:

@@ -12,6 +12,8 @@ import pytest_asyncio
 
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
+from mcp_optimizer.memory import hold_here, holding
+from mcp_optimizer.ration import Ration
 from mcp_optimizer.sandbox import PodLane, conversation, wire
 from mcp_optimizer_api.job import MAX_CALL_BYTES, MAX_FRAME_BYTES
 
@@ -178,3 +180,47 @@ async def test_a_pod_that_reads_nothing_keeps_no_connection_beyond_its_job(monke
         opened.close()
         async with asyncio.timeout(30):
             await opened._writer.wait_closed()
+
+
+async def test_a_frame_that_never_becomes_whole_ends_its_job_and_gives_its_memory_back(
+    lane: PodLane, impostor: Impostor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "FRAME_SECONDS", 0.1)
+    await impostor(says(struct.pack(">I", 200_000) + b"{"))
+    outcome = await run(lane)
+    assert outcome.error is not None
+    assert "200000 bytes was not whole" in outcome.error.message
+    assert lane._ration.taken == 0
+
+
+async def test_results_that_a_pod_does_not_read_weigh_until_it_is_gone(lane: PodLane, impostor: Impostor) -> None:
+    count, size = 9, 3 * 1024 * 1024
+    ration, begun, over = Ration(count * size), 0, asyncio.Event()
+    calls = [{"type": "call", "seq": seq, "tool": "a.b", "arguments": {}} for seq in range(count)]
+
+    async def on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:
+        nonlocal begun
+        await hold_here(size)
+        begun += 1
+        return CallOutcome(ok=True, value="x" * size)
+
+    async def job() -> JobOutcome:
+        with holding(ration):
+            return await lane.run(JobRequest(code="1", timeout_s=20), on_call)
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
+        await says(*calls)(reader, writer, name)
+        await over.wait()
+
+    await impostor(deaf)
+    running = asyncio.create_task(job())
+    async with asyncio.timeout(10):
+        while begun < count:  # noqa: ASYNC110 -- has no event
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    # The kernel has taken some of the first ones.
+    assert ration.taken >= count // 2 * size
+    running.cancel()
+    await asyncio.wait([running])
+    over.set()
+    assert ration.taken == 0

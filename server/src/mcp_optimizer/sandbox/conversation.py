@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
 from mcp_optimizer.lane import CallOutcome, JobFile, JobOutcome, OnCall, OnOutput
-from mcp_optimizer.memory import current
+from mcp_optimizer.memory import current, holding_beside
 from mcp_optimizer.ration import Portion, Ration
 from mcp_optimizer.visible import visible_text
 from mcp_optimizer_api.job import (
     MAX_CALL_BYTES,
     MAX_QUESTIONS,
     QUESTION,
+    AgentFrame,
     Artifact,
     ArtifactLimits,
     Call,
@@ -38,6 +39,8 @@ JOB_RATION_BYTES = 2 * 1024 * 1024
 """Of frames that one job may have open here at once; the rest waits in its Pod."""
 MAX_OUTSTANDING = 64
 """Our agent stops at 16. More means that it is not our agent any more."""
+FRAME_SECONDS = 15.0
+"""For one frame to arrive, once it has begun. Our agent sends whole ones."""
 REPORT_GRACE_SECONDS = 5.0
 """How much later than the job's own deadline its agent must have reported."""
 REPORT_BYTES = 256 * 1024
@@ -124,7 +127,7 @@ class Conversation:
             handed_over = False
             try:
                 await portion.take()
-                frame = await self._wire.receive(size)
+                frame = await self._whole_frame(size)
                 if isinstance(frame, Result | Output | Call) and frame.run != self._number:
                     raise ProtocolError(f"{frame.type} of run {frame.run} in run {self._number}")
                 if isinstance(frame, Result):
@@ -145,6 +148,14 @@ class Conversation:
                 if not handed_over:
                     portion.release()
 
+    async def _whole_frame(self, size: int) -> AgentFrame:
+        """The frame, soon: it has its part of the ration while it arrives, and the jobs of other Pods wait for that."""
+        try:
+            async with asyncio.timeout(FRAME_SECONDS):
+                return await self._wire.receive(size)
+        except TimeoutError:
+            raise ProtocolError(f"a frame of {size} bytes was not whole after {FRAME_SECONDS:g} s") from None
+
     def _begin_call(self, call: Call, portion: Portion) -> None:
         question = call.tool.startswith(QUESTION)
         self._questions += question
@@ -156,16 +167,21 @@ class Conversation:
         task.add_done_callback(lambda _: portion.release())
 
     async def _answer(self, call: Call, spent: bool) -> None:
+        # A result weighs until the job has it, not until the job ends.
         async with self._slots:
-            outcome = await self._outcome(call, spent)
-            try:
-                answer = encode(CallResult(run=self._number, seq=call.seq, ok=outcome.ok, value=outcome.value, error=outcome.error))
-            except Unsendable as error:
-                message = f"the result of {call.tool[:200]} cannot be passed to the job: {error}"
-                answer = encode(CallResult(run=self._number, seq=call.seq, ok=False, error=CallError(code=BAD_GATEWAY, message=message)))
-            # A connection that is gone is the reader's to notice.
-            with contextlib.suppress(OSError, RuntimeError):
-                await self._wire.send(answer)
+            with holding_beside():
+                await self._answer_now(call, spent)
+
+    async def _answer_now(self, call: Call, spent: bool) -> None:
+        outcome = await self._outcome(call, spent)
+        try:
+            answer = encode(CallResult(run=self._number, seq=call.seq, ok=outcome.ok, value=outcome.value, error=outcome.error))
+        except Unsendable as error:
+            message = f"the result of {call.tool[:200]} cannot be passed to the job: {error}"
+            answer = encode(CallResult(run=self._number, seq=call.seq, ok=False, error=CallError(code=BAD_GATEWAY, message=message)))
+        # A connection that is gone is the reader's to notice.
+        with contextlib.suppress(OSError, RuntimeError):
+            await self._wire.send(answer)
 
     async def _outcome(self, call: Call, spent: bool) -> CallOutcome:
         if spent:

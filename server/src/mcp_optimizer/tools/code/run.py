@@ -8,7 +8,6 @@ from mcp_optimizer.context import JOB, CallContext
 from mcp_optimizer.errors import FORBIDDEN, INTERNAL, UNAVAILABLE, CallFailure
 from mcp_optimizer.invoke import Invoker
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OnCall, OnOutput, SandboxLane
-from mcp_optimizer.memory import holding
 from mcp_optimizer.preflight.preflight import Preflight
 from mcp_optimizer.results import error_text, job_value
 from mcp_optimizer.tools.questions import Questions
@@ -90,12 +89,10 @@ async def run_job(run: Runner, job: JobRequest, on_call: OnCall, progress: OnOut
 
 async def call_for_job(invoker: Invoker, tool: str, arguments: dict[str, Any], context: CallContext = JOB) -> CallOutcome:
     """One tool call of a job, under the policy of every call."""
-    # A result weighs until it is handed to the job, not until the job ends.
-    with holding(invoker.memory):
-        try:
-            result = await invoker.invoke(tool, arguments, context)
-        except CallFailure as failure:
-            return CallOutcome(ok=False, error=CallError(code=failure.code, message=failure.message))
-        if result.get("isError") is True:
-            return CallOutcome(ok=False, error=CallError(code=INTERNAL, message=error_text(result)))
-        return CallOutcome(ok=True, value=job_value(result))
+    try:
+        result = await invoker.invoke(tool, arguments, context)
+    except CallFailure as failure:
+        return CallOutcome(ok=False, error=CallError(code=failure.code, message=failure.message))
+    if result.get("isError") is True:
+        return CallOutcome(ok=False, error=CallError(code=INTERNAL, message=error_text(result)))
+    return CallOutcome(ok=True, value=job_value(result))
