@@ -5,16 +5,20 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from mcp_optimizer.context import CallContext
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
 from mcp_optimizer.memory import hold_here, holding
 from mcp_optimizer.ration import Ration
+from mcp_optimizer.results import Result
 from mcp_optimizer.sandbox import PodLane, conversation, wire
+from mcp_optimizer.tools.code import call_for_job
 from mcp_optimizer_api.job import MAX_CALL_BYTES, MAX_FRAME_BYTES
 
 from .conftest import OWNER, FakeWatch, config, manifest
@@ -198,11 +202,14 @@ async def test_results_that_a_pod_does_not_read_weigh_until_it_is_gone(lane: Pod
     ration, begun, over = Ration(count * size), 0, asyncio.Event()
     calls = [{"type": "call", "seq": seq, "tool": "a.b", "arguments": {}} for seq in range(count)]
 
-    async def on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:
+    async def invoke(tool: str, arguments: dict[str, Any], context: CallContext) -> Result:
         nonlocal begun
         await hold_here(size)
         begun += 1
-        return CallOutcome(ok=True, value="x" * size)
+        return {"content": [{"type": "text", "text": "x" * size}]}
+
+    async def on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:
+        return await call_for_job(SimpleNamespace(memory=ration, invoke=invoke), tool, arguments)  # type: ignore[arg-type]
 
     async def job() -> JobOutcome:
         with holding(ration):
