@@ -34,9 +34,9 @@ failed=0
 "$py" -m pytest -q --durations=10 --durations-min=3 tests/unit || failed=1
 group integration-c -m integration tests/integration/operator_edge tests/conformance tests/fuzz
 c=$!
-finish $a integration-a || failed=1
 group cluster -m e2e tests/integration/devcluster
 d=$!
+finish $a integration-a || failed=1
 finish $c integration-c || failed=1
 finish $b integration-b || failed=1
 finish $d cluster || failed=1

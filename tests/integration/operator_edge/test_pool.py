@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mcp_operator import pool_memory
 from mcp_operator.resource import optimizer
 from mcp_optimizer_api.stats import SandboxEvent
 from mcp_optimizer_api.status import Reason
@@ -44,7 +45,8 @@ async def test_a_pool_reaches_its_minimum_in_a_restricted_namespace_and_then_wri
     assert rig.ours(position) == []
 
 
-async def test_a_stale_cache_never_makes_the_pool_larger_than_its_maximum(rig: Rig) -> None:
+async def test_a_stale_cache_never_makes_the_pool_larger_than_its_maximum(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_memory, "CALM_SECONDS", 0.0)
     opt = rig.optimizer(3, 6)
     await rig.settled(opt)
     position, peak, jobs = rig.plane.audit_position(), 0, 0

@@ -95,7 +95,17 @@ class Pods:
 
     async def _add(self) -> None:
         name = next(self._names)
-        settings = Settings(name, token_digest(pod_token(POOL_KEY, name)), 3600, "/", 0, 0, "127.0.0.1", None)
+        settings = Settings(
+            pod=name,
+            token_sha256=token_digest(pod_token(POOL_KEY, name)),
+            idle_seconds=3600,
+            linger_seconds=0,
+            workdir="/",
+            port=0,
+            health_port=0,
+            bind="127.0.0.1",
+            egress_probe=None,
+        )
         pod = self._make(settings, LightWorker(name))  # type: ignore[arg-type]
         pod._worker_ready = pod._isolated = True
         server = await asyncio.get_running_loop().create_server(lambda: agent._Stranger(pod), "127.0.0.1", 0, backlog=128)
