@@ -15,6 +15,7 @@ from scripts.stack.forward import forward
 from scripts.stack.shell import devcluster, get, kubectl
 
 Images = dict[str, dict[str, str]]
+PREFIX = "e2e-"
 KEEP = os.environ.get("MCP_E2E_KEEP") == "1"
 
 
@@ -33,28 +34,27 @@ def operator(images: Images) -> Iterator[Images]:
     install.install_chart(images)
     yield images
     if not KEEP:
+        waiting.until("the namespaces are gone", lambda: not any(map(_is_ours, get("namespaces"))), seconds=180, every=1)
         install.uninstall_chart()
+
+
+def _is_ours(namespace: dict[str, Any]) -> bool:
+    return str(namespace["metadata"]["name"]).startswith(PREFIX)
 
 
 @pytest.fixture(scope="module")
 def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of this test module's own, with Pod Security `restricted` enforced."""
-    name = "e2e-" + re.sub(r"[^a-z0-9]+", "-", request.module.__name__.rsplit(".", 1)[-1].removeprefix("test_").lower())[:40]
+    name = PREFIX + re.sub(r"[^a-z0-9]+", "-", request.module.__name__.rsplit(".", 1)[-1].removeprefix("test_").lower())[:40]
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     if kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name"):
         kubectl("delete", "namespace", name, "--wait=true", "--timeout=110s")
     kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
     yield name
     if not KEEP:
-        # Pods first: the namespace controller comes back only after half their grace period.
+        # What becomes of it is waited for once, at the end: servers take seconds to drain.
         kubectl("-n", name, "delete", "mcpo,mcps", "--all", "--wait=true", "--timeout=60s")
-        waiting.until(
-            "the Pods have ended",
-            lambda: not get("pods", namespace=name, selector="app.kubernetes.io/managed-by=mcp-operator"),
-            seconds=90,
-            every=1,
-        )
-        kubectl("delete", "namespace", name, "--wait=true", "--timeout=110s")
+        kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="module")
