@@ -183,7 +183,7 @@ def _census(target: PoolTarget, pods: Sequence[PoolPod], pending: int, *, evict:
         stale=[pod for pod in serving if pod.template_hash != target.template_hash],
         expiring=[pod for pod in ageing if pod not in evicted],
         pending=pending,
-        total=sum(pod.state != PodState.FINISHED for pod in pods) + pending,
+        total=sum(not pod.ended for pod in pods) + pending,
     )
 
 

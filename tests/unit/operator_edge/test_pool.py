@@ -50,8 +50,12 @@ def test_a_pod_we_deleted_counts_towards_the_maximum_until_it_is_gone() -> None:
     assert decide(have, deletions={have[3].uid}).create == 0
 
 
-def test_finished_pods_are_deleted_once_and_hold_no_room() -> None:
-    have = [*busy(2), *pods(PodState.FINISHED, 2)]
+def test_pods_whose_job_is_over_hold_their_room_until_they_have_ended() -> None:
+    assert decide([*busy(2), *pods(PodState.FINISHED, 2, age=0)]).create == 0
+
+
+def test_ended_pods_are_deleted_once_and_hold_no_room() -> None:
+    have = [*busy(2), *pods(PodState.FINISHED, 2, ended=True)]
     first = decide(have)
     assert first.create == 2
     assert deleted(first) == ["finished-0", "finished-1"]
