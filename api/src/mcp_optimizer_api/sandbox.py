@@ -74,7 +74,10 @@ class SandboxPool(Resource):
         default=2, ge=0, le=500, description="Warm Pods kept ready for the next jobs, at least; more are kept while jobs come faster."
     )
     max: int = Field(
-        default=20, ge=0, le=1000, description="Sandbox Pods at once: warm, busy, and on their way out. 0 switches execute_code off, whatever min says."
+        default=20,
+        ge=0,
+        le=1000,
+        description="Sandbox Pods at once: warm, busy, and on their way out. 0 switches execute_code off, whatever min says.",
     )
     refill_per_second: int = Field(
         default=20,
