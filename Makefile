@@ -65,7 +65,7 @@ e2e: venv ## tests with real Pods
 attack: venv ## every known way out of a sandbox, on runc and gVisor, and every wall taken down once
 	@$(PY) -m tests.attack
 
-test: venv ## lint, unit, integration, conformance, e2e
+test: venv ## lint, unit, integration, conformance, e2e, the attacks on runc and gVisor
 	@bash scripts/test.sh $(PY)
 
 bench: bench-operator bench-recall bench-tokens bench-sandbox bench-speed bench-scale bench-isolation bench-fastlane ## all benchmarks, each ends with one line of figures; bench-NAME: one
