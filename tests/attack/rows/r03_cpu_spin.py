@@ -10,7 +10,7 @@ LIMIT_CORES = 0.5
 SPIN = """
 import os, time, signal
 pids = []
-for _ in range(params["processes"]):
+for _ in range(params["processes"] or os.cpu_count()):
     pid = os.fork()
     if pid == 0:
         while True: pass
@@ -29,7 +29,7 @@ while time.monotonic() - started < params["seconds"]:
 samples.append((time.monotonic(), used()))
 for pid in pids:
     os.kill(pid, signal.SIGKILL)
-# The most that it got over any second: gVisor counts in ticks, and periods of the quota are 0.1 s long.
+# The most that it got over any second: periods of the quota are 0.1 s long.
 max((b[1] - a[1]) / (b[0] - a[0]) for a in samples for b in samples if b[0] - a[0] >= 1)
 """
 QUOTA = """
@@ -49,8 +49,8 @@ DEAF = "import os, signal, threading\nfor _ in range(3): threading.Thread(target
 
 
 async def share(target: Target) -> str | None:
-    """As many processors as it can get."""
-    cores = (await target.run(SPIN, timeout_s=38, processes=3, seconds=3)).expect()
+    """As many processors as it can get: with one process for each, since gVisor counts the time of every process that wants to run."""
+    cores = (await target.run(SPIN, timeout_s=38, processes=0, seconds=3)).expect()
     return f"{cores:.2f} cores, the limit is {LIMIT_CORES}" if cores > LIMIT_CORES + 0.25 else None
 
 
