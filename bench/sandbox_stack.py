@@ -10,7 +10,7 @@ from bench import echo_upstream
 from bench.sandbox_client import Target
 
 NAMESPACE = "bench-sandbox"
-SMALL = {"min": 3, "max": 8}
+SMALL = {"min": 3, "max": 16}
 SPECS: dict[str, dict[str, Any]] = {
     "runc": {"sandbox": {"pool": SMALL}},
     "gvisor": {"sandbox": {"pool": SMALL, "runtimeClassName": "gvisor"}},
