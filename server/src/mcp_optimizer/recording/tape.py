@@ -1,4 +1,4 @@
-"""What a recording holds, and its form in memory: JSON text, because parsed it would take a multiple of it."""
+"""What a recording holds, and its form in memory: JSON text, because parsed it takes a multiple of it. It is parsed for a replay alone."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, read back. The answer is parsed when it is asked for."""
+    """One call, read back. The answer is that of `Answered`, parsed; None: the job ended first."""
 
     tool: str
     arguments: dict[str, Any]
