@@ -79,7 +79,7 @@ class Plan:
     surplus: bool = False
     """Warm Pods are among `delete` because there are too many."""
     delayed: int = 0
-    """Pods that are missing and wait for nothing but the token bucket, or the end of a burst."""
+    """Pods that are missing and wait for nothing but the token bucket, or for jobs that have just begun."""
     slow: bool = False
     """Some Pod takes long to become ready, although nobody said why."""
     requeue_after: float | None = None
@@ -154,7 +154,9 @@ def plan(
 
 def _now_of(possible: int, bucket: Bucket | None, *, calm: bool) -> int:
     """How many of the Pods that are missing are created now."""
-    return 0 if not calm else possible if bucket is None else min(possible, bucket.allows)
+    if not calm:
+        return 0
+    return possible if bucket is None else min(possible, bucket.allows)
 
 
 def _delay(delayed: int, bucket: Bucket | None, calm_in: float) -> float | None:

@@ -25,7 +25,8 @@ def test_the_agents_share_is_kept_back(tmp_path: Path, limit: int, wanted: int, 
 def test_without_a_limit_the_total_counts(tmp_path: Path) -> None:
     (tmp_path / "max").write_text("max\n")
     (tmp_path / "meminfo").write_text("MemTotal:         524288 kB\nMemFree: 1 kB\n")
-    assert container_limit((str(tmp_path / "max"),), str(tmp_path / "meminfo")) == 512 * MIB
+    limit = container_limit((str(tmp_path / "max"),), str(tmp_path / "meminfo"))
+    assert job_memory(512 * MIB, limit) == 512 * MIB - AGENT_BYTES
 
 
 def test_where_nothing_is_known_the_promise_holds(tmp_path: Path) -> None:

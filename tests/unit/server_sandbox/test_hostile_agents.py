@@ -209,7 +209,7 @@ async def test_results_that_a_pod_does_not_read_weigh_until_it_is_gone(lane: Pod
         return {"content": [{"type": "text", "text": "x" * size}]}
 
     async def on_call(tool: str, arguments: dict[str, Any]) -> CallOutcome:
-        return await call_for_job(SimpleNamespace(memory=ration, invoke=invoke), tool, arguments)  # type: ignore[arg-type]
+        return await call_for_job(SimpleNamespace(invoke=invoke), tool, arguments)  # type: ignore[arg-type]
 
     async def job() -> JobOutcome:
         with holding(ration):
