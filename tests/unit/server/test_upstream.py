@@ -2,18 +2,21 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Mapping
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from mcp_optimizer.depth import nested_deeper
 from mcp_optimizer.errors import CallFailure, ServerFault
 from mcp_optimizer.invoke import resolve
 from mcp_optimizer.search import NearestNames
 from mcp_optimizer.snapshot import Snapshot
 from mcp_optimizer.spelling import Spellings
-from mcp_optimizer.upstream import catalogue
+from mcp_optimizer.upstream import catalogue, wire
 from mcp_optimizer.upstream.extras import Extras, read_extras
 from mcp_optimizer.upstream.upstream import Upstream
 from mcp_optimizer.upstream.wire import MAX_VALUES, NotMcp, Reply, ReplyTooLarge, Wire, parse_reply
@@ -221,6 +224,48 @@ def test_a_reply_that_is_nested_too_deep_for_encoders_is_refused(opened: bytes) 
     with pytest.raises(NotMcp, match="nested"):
         parse_reply(opened * 200 + b"1" + closed * 200)
     assert parse_reply(json.dumps({"content": [{"text": "[" * 500}] * 500}).encode())
+
+
+@pytest.mark.parametrize(("size", "aside"), [(10, False), (wire.LONG, True)])
+async def test_a_long_reply_is_taken_apart_while_other_requests_go_on(size: int, aside: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def watched(body: bytes) -> Any:
+        threads.append(threading.get_ident())
+        return parse_reply(body)
+
+    monkeypatch.setattr(wire, "parse_reply", watched)
+    assert await wire.parsed_reply(json.dumps(["x" * size]).encode()) == ["x" * size]
+    assert [thread != threading.get_ident() for thread in threads] == [aside]
+
+
+def test_the_depth_of_json_does_not_depend_on_what_strings_hold() -> None:
+    random = Random(5)
+    for _ in range(20_000):
+        text = bytes(random.choice(b'[]{}"\\a,') for _ in range(random.randrange(24)))
+        for levels in (1, 2, 3):
+            assert nested_deeper(text, levels) == depth_said_plainly(text, levels), (text, levels)
+
+
+def depth_said_plainly(text: bytes, levels: int) -> bool:
+    """Byte by byte; a bracket of either kind closes what one of either kind opened."""
+    depth, deepest, broken, within, escaped = 0, 0, False, False, False
+    for byte in text:
+        escapes, escaped = escaped, False
+        if escapes and byte in b'\\"':
+            continue
+        if byte == ord("\\"):
+            escaped = True
+        elif byte == ord('"'):
+            within = not within
+        elif not within and byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif not within and byte in b"]}":
+            depth -= 1
+            broken = broken or depth < 0
+    few = text.count(b"[") + text.count(b"{") <= levels
+    return not few and (broken or depth != 0 or deepest > levels)
 
 
 async def test_a_list_of_ever_more_pages_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ DISCOVER: Final[Definition] = {
         "properties": {
             "query": {"type": "string"},
             "ids": {"type": "array", "items": {"type": "string"}},
-            "detail": {"enum": ["names", "schema"]},
             "cursor": {"type": "string"},
         },
     },
@@ -35,13 +34,12 @@ EXECUTE: Final[Definition] = {
 }
 EXECUTE_BATCH: Final[Definition] = {
     "name": "execute_batch",
-    "description": 'Calls [{tool, arguments, id?, compensate?: call}]; "${id.path.0}" inserts an earlier result.',
+    "description": 'Calls [{tool, arguments, id?}]; "${id.path.0}" inserts an earlier result.',
     "inputSchema": {
         "type": "object",
         "properties": {
             "calls": {"type": "array", "items": {"type": "object"}},
             "mode": {"enum": ["parallel"]},
-            "on_error": {"enum": ["continue"]},
         },
         "required": ["calls"],
     },
@@ -50,15 +48,13 @@ EXECUTE_CODE: Final[Definition] = {
     "name": "execute_code",
     "description": (
         "Run Python in a fresh sandbox (stdlib, no network). For loops, large data: only prints and the last expression "
-        'come back. call("server.tool", arg=value), or tools.server.tool(arg=value), returns dict, list or str; raises ToolError. '
-        'search("words") lists tools. params: dict. files: in/; artifacts/ is kept. session: "new" keeps variables, then its id.'
+        'return. call("server.tool", arg=value), or tools.server.tool(arg=value), gives dict, list or str; raises ToolError. '
+        'artifacts/ is kept. session: "new" keeps variables, then its id.'
     ),
     "inputSchema": {
         "type": "object",
         "properties": {
             "code": {"type": "string"},
-            "params": {"type": "object"},
-            "files": {"type": "object"},
             "session": {"type": "string"},
         },
         "required": ["code"],

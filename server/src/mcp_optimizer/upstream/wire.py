@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from mcp_optimizer.background import aside
 from mcp_optimizer.depth import has_more_values, nested_deeper
 from mcp_optimizer.memory import FREE_BYTES, Growing, current, holding, weight
 from mcp_optimizer.ration import Ration
@@ -27,6 +28,8 @@ MAX_VALUES = 500_000
 """Of JSON in one reply: `[],` are three bytes on the wire and seventy in memory, and all servers share one process."""
 MAX_DEPTH = 128
 """Of one reply. Encoders of the standard library and of others recurse, and stop at a few hundred levels."""
+LONG = 256 * 1024
+"""Bytes of JSON that take some milliseconds."""
 MAX_TEXT = 200
 SILENCE_SECONDS = 300.0
 """Servers that hold a stream open send comments; after this long without one the stream is opened anew."""
@@ -128,7 +131,7 @@ class Wire:
             parser = EventParser()
             async for chunk in response.content.iter_any():
                 for event in parser.feed(chunk):
-                    message = _decode(event)
+                    message = await _decoded(event)
                     if isinstance(message.get("method"), str):
                         await on_message(message)
                 if parser.pending > MAX_EVENT:
@@ -148,7 +151,7 @@ class Wire:
         response.release()
         await growing.reach(weight(body))
         try:
-            message = parse_reply(body) if body else None
+            message = await parsed_reply(body) if body else None
         except orjson.JSONDecodeError:
             message = None
         if isinstance(message, dict) and _answers(message, expected):
@@ -167,7 +170,7 @@ class Wire:
         async for chunk in self._bounded(response, growing):
             for data in parser.feed(chunk):
                 await growing.reach(weight(data))
-                message = _decode(data)
+                message = await _decoded(data)
                 if message.get("id") == expected and ("result" in message or "error" in message):
                     self._linger(response)
                     return message
@@ -217,9 +220,14 @@ def parse_reply(body: bytes) -> Any:
     return orjson.loads(body)
 
 
-def _decode(data: bytes) -> dict[str, Any]:
+async def parsed_reply(body: bytes) -> Any:
+    """`parse_reply`, with other requests in between where it takes long."""
+    return parse_reply(body) if len(body) <= LONG else await aside(parse_reply, body)
+
+
+async def _decoded(data: bytes) -> dict[str, Any]:
     try:
-        message = parse_reply(data)
+        message = await parsed_reply(data)
     except orjson.JSONDecodeError:
         return {}
     return message if isinstance(message, dict) else {}
