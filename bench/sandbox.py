@@ -80,7 +80,7 @@ def _warm(target: Target, jobs: int, code: str) -> dict[str, float]:
         "refill_p50_s": percentile(measured.refill_seconds, 50),
         "refill_p99_s": percentile(measured.refill_seconds, 99),
         "hot_path_api_writes": measured.server_writes,
-        "api_writes_per_job": measured.pod_writes / jobs,
+        "api_writes_per_job": measured.writes_per_pod,
         "jobs": jobs,
     }
 

@@ -25,7 +25,8 @@ class Series:
     refill_seconds: list[float]
     server_writes: float
     """nan where there is no audit log."""
-    pod_writes: float
+    writes_per_pod: float
+    """From creation to end; nan where there is no audit log."""
     cpu: CpuShare = field(default_factory=CpuShare)
 
 
@@ -35,6 +36,7 @@ def series(target: Target, jobs: int, code: str, *, rest: bool = True) -> Series
         pool.wait_for_warm(1)
         for _ in range(REHEARSALS):
             _one(client, target, pool, code)
+        pool.wait_until_still(REST_SECONDS)
         offset, stages = audit_position(target), stage_means(target)
         times: list[float] = []
         refills: list[float] = []
@@ -47,8 +49,9 @@ def series(target: Target, jobs: int, code: str, *, rest: bool = True) -> Series
                 refills.append(refill)
         print(f"    {summary(times)}; refill p50 {percentile(refills, 50):.2f} s; machine {cpu.share:.0%} busy", flush=True)
         print(f"    at the server: {stage_text(stages, stage_means(target))}", flush=True)
-    server, everybody = writes_since(target, offset)
-    return Series(times, refills, server, everybody, cpu)
+        pool.wait_until_still(REST_SECONDS)
+    server, each = writes_since(target, offset)
+    return Series(times, refills, server, each, cpu)
 
 
 def burst(target: Target, jobs: int, code: str = EMPTY) -> list[float]:

@@ -3,10 +3,12 @@
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.stack.shell import get, kubectl
 
@@ -47,23 +49,34 @@ def audit_position(target: Target) -> int:
 
 
 def writes_since(target: Target, offset: int) -> tuple[float, float]:
-    """API writes since `offset` of the audit log: by the server's ServiceAccount, and by everybody to this optimizer's sandbox Pods."""
+    """API writes by the server's ServiceAccount since `offset` of the audit log, and writes by everybody in the life of a Pod whose end came since then.
+
+    The mean of whole lives: a pool that grows meanwhile does not make a job look dearer.
+    """
     if not target.audit_log.exists():
         return math.nan, math.nan
     account = f"system:serviceaccount:{target.namespace}:{optimizer_child(target.optimizer)}"
-    prefix = f"{target.optimizer}-sandbox-"
-    server = everybody = 0
-    with target.audit_log.open("rb") as file:
-        file.seek(offset)
+    server, lives, ended = 0, Counter[str](), set[str]()
+    for position, event in _writes(target.audit_log):
+        place, since = event.get("objectRef") or {}, position >= offset
+        server += since and event.get("user", {}).get("username") == account
+        name = str(place.get("name", ""))
+        if place.get("resource") == "pods" and place.get("namespace") == target.namespace and name.startswith(f"{target.optimizer}-sandbox-"):
+            lives[name] += 1
+            if since and event["verb"] == "delete":
+                ended.add(name)
+    return server, sum(lives[name] for name in ended) / len(ended) if ended else math.nan
+
+
+def _writes(audit_log: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Position and event of every write."""
+    position = 0
+    with audit_log.open("rb") as file:
         for line in file:
             event = json.loads(line)
-            place = event.get("objectRef") or {}
-            if event.get("verb") not in WRITES:
-                continue
-            server += event.get("user", {}).get("username") == account
-            ours = place.get("resource") == "pods" and place.get("namespace") == target.namespace
-            everybody += ours and str(place.get("name", prefix)).startswith(prefix)
-    return server, everybody
+            if event.get("verb") in WRITES:
+                yield position, event
+            position += len(line)
 
 
 def database_bytes() -> float:

@@ -58,19 +58,21 @@ def test_a_replacement_counts_from_its_first_readiness() -> None:
     watch.wait_for_warm(1)
 
 
-def test_writes_are_those_of_the_servers_account_and_those_to_its_sandbox_pods(tmp_path: Path) -> None:
+def test_writes_are_those_of_the_servers_account_and_those_of_whole_lives_of_its_sandbox_pods(tmp_path: Path) -> None:
     def event(user: str, verb: str = "create", resource: str = "pods", namespace: str = "ns", name: str = "x-sandbox-a") -> str:
         place = {"resource": resource, "namespace": namespace, "name": name}
         return json.dumps({"verb": verb, "user": {"username": user}, "objectRef": place}) + "\n"
 
     server = "system:serviceaccount:ns:x-optimizer"
     log = tmp_path / "audit.log"
-    log.write_text(event(server))
+    ended_before = event("operator", name="x-sandbox-c") + event("operator", "delete", name="x-sandbox-c")
+    log.write_text(event(server) + event("operator", "get") + ended_before)
     offset = log.stat().st_size
     with log.open("a") as file:
-        file.write(event(server, resource="events") + event(server, verb="get") + event("operator"))
-        file.write(event("kubelet", namespace="other") + event("kubelet", name="y-sandbox-a"))
-    assert writes_since(Target("ns", "x", "", log, None), offset) == (1, 1)
+        file.write(event(server, resource="events") + event(server, "get") + event("kubelet", "patch") + event("operator", "delete"))
+        file.write(event("kubelet", "patch") + event("operator", name="x-sandbox-b") + event("kubelet", "delete", namespace="other"))
+        file.write(event("kubelet", "delete", name="y-sandbox-a"))
+    assert writes_since(Target("ns", "x", "", log, None), offset) == (1, 4)
     assert all(math.isnan(number) for number in writes_since(Target("ns", "x", "", tmp_path / "none", None), 0))
 
 
