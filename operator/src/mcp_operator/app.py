@@ -106,9 +106,10 @@ class App:
         self._dispatcher.saw(kind, event_type, obj)
 
     def _announced(self, key: Key, event: SandboxEvent) -> None:
-        """A server Pod claimed a sandbox or is done with it: refill and tidy up at once."""
-        self._pools.announce(key, event)
-        self.queue.add(key)
+        """A server Pod claimed a sandbox or is done with it: refill and tidy up."""
+        wait = self._pools.announce(key, event)
+        if wait is not None:
+            self.queue.add_after(key, wait)
 
     async def _stop(self) -> None:
         if self._ticker is not None:

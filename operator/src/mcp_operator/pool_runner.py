@@ -23,7 +23,7 @@ from .metrics import Metrics
 from .pool import SLOW_SECONDS, Plan, PoolTarget, plan
 from .pool_bucket import Bucket
 from .pool_hold import FAILED_STARTS
-from .pool_memory import PoolMemory
+from .pool_memory import CALM_SECONDS, PoolMemory
 from .pool_orphans import Orphans
 from .pool_pod import PodState, PoolPod, pool_pod
 from .pool_verdict import egress_verdict, failed_start, pool_verdict
@@ -63,11 +63,16 @@ class PoolRunner:
         self._tell = tell
         self._pools: dict[Key, PoolMemory] = {}
 
-    def announce(self, owner: Key, event: SandboxEvent) -> None:
-        """A server Pod of `owner` says what became of a sandbox; it can only speak of Pods of its own pool."""
+    def announce(self, owner: Key, event: SandboxEvent) -> float | None:
+        """A server Pod of `owner` says what became of a sandbox. Returns in how many seconds to reconcile; None if that is no Pod of its own pool.
+
+        Not at once: nothing is made before a calm, and a burst would pay for a look at the whole pool with each of its jobs.
+        """
         pool = self._pools.get(owner)
-        if pool is not None and any(pod["metadata"].get("uid") == event.uid for pod in self._cache.children(owner, POD.kind)):
-            pool.announce(event, self._clock())
+        if pool is None or all(pod["metadata"].get("uid") != event.uid for pod in self._cache.children(owner, POD.kind)):
+            return None
+        pool.announce(event, self._clock())
+        return CALM_SECONDS
 
     def forget(self, key: Key) -> None:
         """The optimizer is gone."""

@@ -31,7 +31,8 @@ async def test_an_announced_claim_is_refilled_and_an_announced_end_is_cleaned_up
     await cluster.look(opt)
     cluster.all_warm()
     name = next(iter(cluster.pods))
-    cluster.runner.announce(opt.key, SandboxEvent(type="claimed", pod=name, uid=f"uid-{name}"))
+    claimed = SandboxEvent(type="claimed", pod=name, uid=f"uid-{name}")
+    assert cluster.runner.announce(opt.key, claimed) == CALM_SECONDS, "each job of a burst would pay for a look at the pool"
     report = await cluster.look(opt)
     assert (cluster.created, report.counts.busy, report.requeue_after) == (2, 1, pytest.approx(CALM_SECONDS))
     report = await cluster.look_in_time(opt)
@@ -52,8 +53,9 @@ async def test_an_announced_claim_is_refilled_and_an_announced_end_is_cleaned_up
 async def test_an_announcement_about_a_foreign_pod_is_ignored() -> None:
     cluster, opt = Cluster(), pool(2, 4)
     await cluster.look(opt)
-    cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod="other", uid="uid-other"))
-    cluster.runner.announce(Key(MCP_OPTIMIZER.kind, "apps", "unknown"), SandboxEvent(type="finished", pod="x", uid="x"))
+    assert cluster.runner.announce(opt.key, SandboxEvent(type="finished", pod="other", uid="uid-other")) is None
+    stranger = Key(MCP_OPTIMIZER.kind, "apps", "unknown")
+    assert cluster.runner.announce(stranger, SandboxEvent(type="finished", pod="x", uid="x")) is None
     await cluster.look(opt)
     assert cluster.deleted == []
 
