@@ -1,8 +1,9 @@
 """A client that times jobs: for each line of JSON on stdin one line of JSON on stdout. Standard library only, no state.
 
 It runs next to the endpoint, inside the cluster, so that what is timed is the product and not a port-forward: `python -c SOURCE`. A line is
-`{"url": ..., "jobs": [arguments, ...], "every": seconds?}`: all jobs at once, or one each `every` seconds, whatever became of those before.
-The answer is a list with `{"ms", "ok", "text"}` for each. Connections are opened before the clock starts.
+`{"url": ..., "jobs": [arguments, ...], "every": seconds?, "leave": seconds?}`: all jobs at once, or one each `every` seconds, whatever became of
+those before; with `leave`, the connection is closed that long after the job was sent. The answer is a list with `{"ms", "ok", "text"}` for each, or
+`{"left"}`, the time of day at which the connection was closed. Connections are opened before the clock starts.
 """
 
 import asyncio
@@ -42,10 +43,10 @@ def outcome(reply: str) -> dict[str, Any]:
 
 async def run(line: dict[str, Any]) -> list[dict[str, Any]]:
     """All jobs of a line."""
-    url, every = urllib.parse.urlsplit(line["url"]), line.get("every", 0)
+    url, every, leave = urllib.parse.urlsplit(line["url"]), line.get("every", 0), line.get("leave", 0)
     ready = [asyncio.Event() for _ in line["jobs"]]
     go = asyncio.Event()
-    tasks = [asyncio.create_task(_job(url, arguments, ready[n], go, n * every)) for n, arguments in enumerate(line["jobs"])]
+    tasks = [asyncio.create_task(_job(url, arguments, ready[n], go, n * every, leave)) for n, arguments in enumerate(line["jobs"])]
     if not every:
         await asyncio.gather(*(event.wait() for event in ready))
     go.set()
@@ -53,7 +54,7 @@ async def run(line: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 async def _job(
-    url: urllib.parse.SplitResult, arguments: dict[str, Any], ready: asyncio.Event, go: asyncio.Event, delay: float
+    url: urllib.parse.SplitResult, arguments: dict[str, Any], ready: asyncio.Event, go: asyncio.Event, delay: float, leave: float
 ) -> dict[str, Any]:
     writer = None
     try:
@@ -65,6 +66,9 @@ async def _job(
         await go.wait()
         started = time.perf_counter()
         writer.write(data)
+        if leave:
+            await asyncio.sleep(leave)
+            return {"left": time.time()}
         text = (await asyncio.wait_for(_reply(reader), SECONDS)).decode()
         milliseconds = (time.perf_counter() - started) * 1000
         return {"ms": milliseconds, **outcome(text)}

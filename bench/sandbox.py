@@ -10,17 +10,19 @@ replacement is Ready. Ends with one line, `sandbox warm_p50_ms=…`; docs/sandbo
 """
 
 import argparse
+import math
 from pathlib import Path
 
 from scripts.stack.shell import kubeconfig, step
 
-from bench import sandbox_cluster, sandbox_local, sandbox_stack
+from bench import sandbox_cancel, sandbox_cluster, sandbox_local, sandbox_stack
 from bench.figures import line, percentile
 from bench.sandbox_client import Target
 from bench.sandbox_node import idle_pod_megabytes
 
 BURSTS = (50, 150)
 COLD_ROUNDS = 8
+CANCEL_ROUNDS = 10
 SUSTAINED_SECONDS = 40.0
 
 
@@ -57,6 +59,9 @@ def _own(options: argparse.Namespace) -> dict[str, float]:
     figures["idle_pod_mb"] = idle_pod_megabytes(runc)
     figures |= _with_calls(runc, options.jobs // 2, "calls20")
     figures |= _hurried(runc, options.jobs // 2, options.code)
+    with step("jobs whose client leaves"):
+        times = sandbox_cancel.cancelled(runc, CANCEL_ROUNDS)
+        figures |= {"cancel_p50_ms": percentile(times, 50), "cancel_max_ms": max(times, default=math.nan)}
     if not options.quick:
         with step("cold jobs"):
             figures["cold_p50_ms"] = percentile(sandbox_cluster.cold(runc, COLD_ROUNDS), 50)

@@ -45,11 +45,11 @@ class JobClient:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def send(self, url: str, jobs: Sequence[dict[str, Any]], every: float = 0.0) -> list[dict[str, Any]]:
-        """What became of each job: `ms`, `ok`, `text`."""
+    def send(self, url: str, jobs: Sequence[dict[str, Any]], every: float = 0.0, leave: float = 0.0) -> list[dict[str, Any]]:
+        """What became of each job: `ms`, `ok`, `text`; with `leave`, when its client left: `left`."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
-        stdin.write(json.dumps({"url": url, "jobs": list(jobs), "every": every}) + "\n")
+        stdin.write(json.dumps({"url": url, "jobs": list(jobs), "every": every, "leave": leave}) + "\n")
         stdin.flush()
         answer = stdout.readline()
         if not answer:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
 
 from bench.figures import percentile
 from bench.pool_watch import PoolWatch, watched_pool
@@ -32,7 +32,7 @@ class Series:
 
 def series(target: Target, jobs: int, code: str, *, rest: bool = True) -> Series:
     """Run the jobs, each when the pool is as full as it was at the start; with `rest`, when the node is done with the job before as well."""
-    with _pool(target) as pool, job_client_of(target) as client:
+    with watched(target) as pool, job_client_of(target) as client:
         pool.wait_for_warm(1)
         for _ in range(REHEARSALS):
             _one(client, target, pool, code)
@@ -56,7 +56,7 @@ def series(target: Target, jobs: int, code: str, *, rest: bool = True) -> Series
 
 def burst(target: Target, jobs: int, code: str = EMPTY) -> list[float]:
     """Milliseconds of jobs that all begin at once, on a pool that has a warm Pod for each."""
-    with _pool(target) as pool, job_client_of(target) as client:
+    with watched(target) as pool, job_client_of(target) as client:
         pool.wait_for_warm(jobs)
         client.times(target.url, [{"code": code}])
         pool.wait_for_warm(jobs)
@@ -70,7 +70,7 @@ def burst(target: Target, jobs: int, code: str = EMPTY) -> list[float]:
 
 def sustained(target: Target, seconds: float, workers: int) -> float:
     """Jobs per second when there are always `workers` of them: what the refill gives, because the supply at the start is not counted."""
-    with _pool(target) as pool, job_client_of(target) as client:
+    with watched(target) as pool, job_client_of(target) as client:
         pool.wait_for_warm(1)
         supply = len(pool.warm())
         client.times(target.url, [{"code": EMPTY}] * supply)
@@ -88,7 +88,7 @@ def sustained(target: Target, seconds: float, workers: int) -> float:
 def cold(target: Target, rounds: int) -> list[float]:
     """Milliseconds of jobs that find no warm Pod: each waits for one that is made for it."""
     times: list[float] = []
-    with _pool(target) as pool, job_client_of(target) as client:
+    with watched(target) as pool, job_client_of(target) as client:
         for _ in range(rounds):
             pool.wait_for_warm(1)
             pool.wait_until_still()
@@ -105,7 +105,8 @@ def summary(times: Sequence[float]) -> str:
     return f"{len(times)} jobs: {figures}, max {max(times, default=float('nan')):.1f} ms"
 
 
-def _pool(target: Target) -> Any:
+def watched(target: Target) -> AbstractContextManager[PoolWatch]:
+    """The optimizer's pool, followed while the context is open."""
     return watched_pool(target.kubeconfig, target.namespace, target.optimizer)
 
 

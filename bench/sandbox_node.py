@@ -61,7 +61,11 @@ def writes_since(target: Target, offset: int) -> tuple[float, float]:
         place, since = event.get("objectRef") or {}, position >= offset
         server += since and event.get("user", {}).get("username") == account
         name = str(place.get("name", ""))
-        if place.get("resource") == "pods" and place.get("namespace") == target.namespace and name.startswith(f"{target.optimizer}-sandbox-"):
+        if (
+            place.get("resource") == "pods"
+            and place.get("namespace") == target.namespace
+            and name.startswith(f"{target.optimizer}-sandbox-")
+        ):
             lives[name] += 1
             if since and event["verb"] == "delete":
                 ended.add(name)

@@ -95,6 +95,20 @@ def test_the_condition_tells_that_egress_is_stopped(stack: str) -> None:
     assert (found["status"], found["reason"]) == ("True", "EgressDenied")
 
 
+def kernel_of(name: str, namespace: str) -> str:
+    """What the probe job found, once it did."""
+
+    def verified() -> str | None:
+        found = waiting.condition("mcpo", name, "IsolationVerified", namespace)
+        return found["message"] if found is not None and found["status"] == "True" else None
+
+    return waiting.until("IsolationVerified", verified, seconds=90).partition("Its kernel: ")[2]
+
+
+def test_the_condition_names_the_kernel_that_a_probe_job_met(stack: str) -> None:
+    assert kernel_of("main", stack).startswith("Linux version ")
+
+
 def test_a_pod_that_no_policy_isolates_takes_no_job_and_ends_with_the_code_that_says_why(operator: Images, namespace: str) -> None:
     """What every sandbox does on a cluster whose network plugin enforces nothing."""
     container = {
@@ -138,7 +152,7 @@ async def test_a_full_disk_is_an_error_of_the_job(endpoint: str) -> None:
 async def test_a_job_under_gvisor_meets_another_kernel(make: Callable[..., dict[str, Any]], namespace: str) -> None:
     if "gvisor" not in kubectl("get", "runtimeclass", "-o", "name"):
         pytest.skip("this cluster has no RuntimeClass gvisor")
-    make(optimizer("walled", sandbox={"runtimeClassName": "gvisor", "pool": {"min": 1, "max": 3}}))
+    make(optimizer("walled", sandbox={"runtimeClassName": "gvisor", "pool": {"min": 2, "max": 3}}))
     waiting.ready("mcpo", "walled", namespace)
     waiting.until("a warm sandbox", lambda: get("mcpo", "walled", namespace)["status"]["sandboxes"]["warm"] >= 1, seconds=60)
     with forward("svc/walled-optimizer", 80, namespace) as port:
@@ -146,6 +160,7 @@ async def test_a_job_under_gvisor_meets_another_kernel(make: Callable[..., dict[
         failed, text, _ = await agent.run_code(url, "import os\nos.uname().release")
         assert not failed, text
         assert json.loads(text)["result"] != os.uname().release
+        assert kernel_of("walled", namespace) == "gVisor."
         failed, text, _ = await agent.call(
             url, "execute_code", code="import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", timeout_s=5
         )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,20 @@ async def test_jobs_of_a_line_begin_together_and_each_says_what_became_of_it() -
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
         answers = await asyncio.wait_for(job_client.run({"url": url, "jobs": [{"code": text} for text in ("a", "bad", "c")]}), 30)
     assert [(answer["ok"], answer["text"]) for answer in answers] == [(True, "a"), (False, "bad"), (True, "c")]
+
+
+async def test_a_client_that_leaves_says_when_and_takes_its_connection_with_it() -> None:
+    gone: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        gone.set_result(time.time())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+        (answer,) = await asyncio.wait_for(job_client.run({"url": url, "jobs": [{"code": "1"}], "leave": 0.01}), 30)
+        assert answer["left"] <= await asyncio.wait_for(gone, 30)
 
 
 async def test_a_job_that_reaches_nobody_is_a_failed_job() -> None:
