@@ -45,7 +45,7 @@ class _End:
         deadline, found = time.monotonic() + PATIENCE_SECONDS, None
         while time.monotonic() < deadline:
             if found is None:
-                found = next((process for process in Path("/proc").glob("[0-9]*") if _is_ours(process)), None)
+                found = next((process for process in Path("/proc").glob("[0-9]*") if _is_ours(process) and _runs(process)), None)
             elif not _runs(found):
                 self.at = time.time()
                 return
