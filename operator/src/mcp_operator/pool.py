@@ -18,6 +18,7 @@ from .pool_bucket import Bucket
 from .pool_demand import Demand, rounded
 from .pool_hold import FAILED_STARTS, Hold
 from .pool_pod import PodState, PoolPod, Problem
+from .pool_window import COUNTS_SECONDS
 from .soonest import soonest
 
 MAX_CREATIONS: Final = 50
@@ -79,7 +80,7 @@ class Plan:
     surplus: bool = False
     """Warm Pods are among `delete` because there are too many."""
     delayed: int = 0
-    """Pods that are missing and wait for nothing but the token bucket, or for jobs that have just begun."""
+    """Pods that are missing and wait for nothing but the token bucket, those that are starting, or jobs that have just begun."""
     slow: bool = False
     """Some Pod takes long to become ready, although nobody said why."""
     requeue_after: float | None = None
@@ -119,11 +120,12 @@ def plan(
     hold: Hold | None,
     bucket: Bucket | None = None,
     calm_until: float = float("-inf"),
+    at_once: int = MAX_CREATIONS,
     evicted_at: float = float("-inf"),
     now: float,
 ) -> Plan:
-    """Decide. `creations` and `deletions` are our own writes that `pods` does not show yet; `calm_until`: nothing is created before;
-    `evicted_at`: when a Pod was last `unreachable`."""
+    """Decide. `creations` and `deletions`: our writes that `pods` does not show yet. Nothing is created before `calm_until`, and `at_once` Pods may
+    be starting together. `evicted_at`: when a Pod was last `unreachable`."""
     known = [replace(pod, deleting=True) if pod.uid in deletions else pod for pod in pods]
     pending = len(set(creations) - {pod.name for pod in pods})
     census = _census(target, known, pending, evict=now >= evicted_at + EVICTION_SECONDS, now=now)
@@ -134,7 +136,7 @@ def plan(
         # Jobs under way end by themselves, within their time limit.
         return Plan(counts=counts, delete=tuple(pod for pod in known if not pod.deleting and pod not in census.busy))
     possible = min(_wanted(target, census), _allowed(census, hold, now))
-    create = _now_of(possible, bucket, calm=now >= calm_until)
+    create, delay = _pace(possible, at_once - _young(census, now), bucket, calm_until - now)
     surplus = _surplus(target, census)
     removals = [*_over(census.finished, now), *census.lost, *census.evicted, *_outdated(target, census), *surplus]
     change = _next([*_moments(target, known, hold, now), *_suspicions(census, evicted_at)], now)
@@ -148,22 +150,23 @@ def plan(
         surplus=bool(surplus),
         delayed=possible - create,
         slow=any(pod.problem is None and now - pod.created > SLOW_SECONDS for pod in census.starting),
-        requeue_after=soonest(change, _delay(possible - create, bucket, calm_until - now)),
+        requeue_after=soonest(change, delay),
     )
 
 
-def _now_of(possible: int, bucket: Bucket | None, *, calm: bool) -> int:
-    """How many of the Pods that are missing are created now."""
-    if not calm:
-        return 0
-    return possible if bucket is None else min(possible, bucket.allows)
+def _pace(possible: int, room: int, bucket: Bucket | None, calm_in: float) -> tuple[int, float | None]:
+    """How many of the Pods that are missing are created now, and the seconds until some of the others may be."""
+    if calm_in > 0:
+        return 0, calm_in if possible else None
+    create = max(0, min(possible, room if bucket is None else min(room, bucket.allows)))
+    if create == possible:
+        return create, None
+    return create, COUNTS_SECONDS if create >= room or bucket is None else bucket.wait(possible - create)
 
 
-def _delay(delayed: int, bucket: Bucket | None, calm_in: float) -> float | None:
-    """Seconds until some of the others may be."""
-    if not delayed:
-        return None
-    return calm_in if calm_in > 0 or bucket is None else bucket.wait(delayed)
+def _young(census: _Census, now: float) -> int:
+    """Pods that share the processors to start."""
+    return census.pending + sum(now - pod.created < COUNTS_SECONDS for pod in census.starting)
 
 
 def _census(target: PoolTarget, pods: Sequence[PoolPod], pending: int, *, evict: bool, now: float) -> _Census:

@@ -12,6 +12,7 @@ from .pool_bucket import Bucket
 from .pool_demand import Observed
 from .pool_hold import Hold
 from .pool_pod import PodState, PoolPod
+from .pool_window import COUNTS_SECONDS, StartWindow
 
 SUSPICION_SECONDS: Final = 60.0
 """A server that goes on failing to reach a Pod says so again; after this long without a word the Pod is trusted again."""
@@ -47,6 +48,7 @@ class PoolMemory:
     trim: bool = False
     """They were lowered, and there are still more Pods than that."""
     observed: Observed = field(default_factory=Observed)
+    window: StartWindow = field(default_factory=StartWindow)
     _counted: set[str] = field(default_factory=set)
     """Uids whose claim is in `observed`."""
     _unanswered: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
@@ -55,6 +57,8 @@ class PoolMemory:
     """When a Pod was last claimed."""
     _replacing: dict[str, float] = field(default_factory=dict)
     """Name of a replacement that is not Ready yet, to the time of the claim."""
+    _starting: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Name of a Pod that is not Ready yet, to when it was asked for, and how many others were starting then."""
 
     def announce(self, event: SandboxEvent, now: float) -> None:
         """A server Pod speaks of a Pod of this pool."""
@@ -80,11 +84,16 @@ class PoolMemory:
         for pod in pods:
             if pod.state == PodState.BUSY:
                 self._count(pod.uid, pod.since)
-            if pod.state in (PodState.WARM, PodState.BUSY) and (asked := self._replacing.pop(pod.name, None)) is not None:
+            if pod.state not in (PodState.WARM, PodState.BUSY):
+                continue
+            if (asked := self._replacing.pop(pod.name, None)) is not None:
                 taken.append(now - asked)
                 self.observed.refilled(now - asked, now)
+            if (start := self._starting.pop(pod.name, None)) is not None:
+                self.window.started(now - start[0], start[1])
         names = {pod.name for pod in pods} | self.expected.creations
         self._replacing = {name: at for name, at in self._replacing.items() if name in names}
+        self._starting = {name: start for name, start in self._starting.items() if name in names}
         return taken
 
     def lowered(self, bounds: tuple[int, int]) -> None:
@@ -103,6 +112,7 @@ class PoolMemory:
     def creating(self, name: str, now: float) -> None:
         """A Pod is asked for: it replaces the one that was claimed first among those without a replacement."""
         self.expected.creating(name, now)
+        self._starting[name] = now, sum(now - at < COUNTS_SECONDS for at, _ in self._starting.values())
         if self.bucket is not None:
             self.bucket = self.bucket.less(1)
         if self._unanswered:
@@ -112,6 +122,7 @@ class PoolMemory:
         """The API server refused for certain."""
         self.expected.not_created(name)
         self._replacing.pop(name, None)
+        self._starting.pop(name, None)
 
     def settle(self) -> None:
         """Nothing more is to be created now: what was claimed and not replaced is not waited for."""

@@ -179,6 +179,7 @@ class PoolRunner:
             hold=pool.hold,
             bucket=pool.bucket,
             calm_until=pool.calm_until,
+            at_once=pool.window.size,
             evicted_at=pool.evicted_at,
             now=now,
         )

@@ -5,6 +5,7 @@ from tests.unit.operator_edge.pool_cluster import Cluster, pool, resource
 
 from mcp_operator.context import PoolReport
 from mcp_operator.pool_demand import WINDOW_SECONDS
+from mcp_operator.pool_window import COUNTS_SECONDS, FIRST
 from mcp_operator.resource import Optimizer
 from mcp_optimizer_api.stats import SandboxEvent
 
@@ -74,17 +75,38 @@ async def test_lowered_bounds_remove_warm_pods_at_once() -> None:
 
 async def test_a_large_pool_is_filled_at_the_rate_of_its_bucket() -> None:
     cluster = Cluster()
-    opt = resource(sandbox={"pool": {"min": 30, "max": 60, "refillPerSecond": 10}})
+    opt = resource(sandbox={"pool": {"min": 30, "max": 60, "refillPerSecond": 4}})
     report = await cluster.look(opt)
-    assert (cluster.created, report.requeue_after) == (10, 0.2)
-    assert (await cluster.look(opt)).requeue_after == pytest.approx(0.2)
-    for _ in range(4):
+    assert (cluster.created, report.requeue_after) == (4, 0.25)
+    assert (await cluster.look(opt)).requeue_after == pytest.approx(0.25)
+    for _ in range(3):
         cluster.now += report.requeue_after or 0
         report = await cluster.look(opt)
-    assert cluster.created == 18
+    assert cluster.created == 7
     cluster.now += 60
     await cluster.look(opt)
-    assert cluster.created == 28
+    assert cluster.created == 11
+
+
+async def test_as_many_pods_start_at_once_as_start_fast() -> None:
+    cluster, opt = Cluster(), resource(sandbox={"pool": {"min": 60, "max": 90, "refillPerSecond": 200}})
+    report = await cluster.look(opt)
+    assert (cluster.created, report.requeue_after) == (FIRST, COUNTS_SECONDS)
+    starting = []
+    for seconds in (2, 2, 9, 9, 9):
+        cluster.now += seconds
+        cluster.all_warm()
+        starting.append((await cluster.look(opt)).counts.starting)
+    assert starting == [8, 16, 16, 8, 4], "Pods that start with few beside them say nothing; sixteen at once make fewer a second than eight"
+
+
+async def test_pods_that_wait_for_an_image_hold_up_no_others() -> None:
+    cluster, opt = Cluster(), pool(20, 30)
+    report = await cluster.look(opt)
+    assert (cluster.created, report.requeue_after) == (FIRST, COUNTS_SECONDS)
+    cluster.now += report.requeue_after
+    report = await cluster.look(opt)
+    assert (cluster.created, report.counts.starting) == (2 * FIRST, 2 * FIRST)
 
 
 async def test_a_pod_that_a_server_cannot_reach_is_replaced_and_told_of() -> None:
