@@ -139,7 +139,6 @@ def plan(
     create, delay = _pace(possible, at_once - _young(census, now), bucket, calm_until - now)
     surplus = _surplus(target, census)
     removals = [*_over(census.finished, now), *census.lost, *census.evicted, *_outdated(target, census), *surplus]
-    change = _next([*_moments(target, known, hold, now), *_suspicions(census, evicted_at)], now)
     return Plan(
         create=create,
         delete=tuple(removals),
@@ -150,7 +149,7 @@ def plan(
         surplus=bool(surplus),
         delayed=possible - create,
         slow=any(pod.problem is None and now - pod.created > SLOW_SECONDS for pod in census.starting),
-        requeue_after=soonest(change, delay),
+        requeue_after=soonest(_next([*_moments(target, known, hold, now), *_suspicions(census, evicted_at)], now), delay),
     )
 
 
