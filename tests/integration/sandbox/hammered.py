@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import weakref
 from typing import Any
 
 from mcp_optimizer_api.job import pod_token, token_digest
@@ -12,11 +13,13 @@ from mcp_sandbox.agent import Agent
 from mcp_sandbox.frames import encode
 from mcp_sandbox.owner import Owner
 from mcp_sandbox.settings import Settings
+from mcp_sandbox.stream import FrameStream
 from tests.agent_process import POOL_KEY
 
 OWNER = "uid-of-our-optimizer"
 LAG_SECONDS = 0.05
 """How long after a claim the watch still shows a Pod as warm, and its agent refuses; of a kubelet it is a second or two."""
+STOP_SECONDS = 10.0
 
 
 class LightWorker:
@@ -60,6 +63,7 @@ class Pods:
         self._servers: dict[str, asyncio.Server] = {}
         self._watchers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._streams: weakref.WeakSet[FrameStream] = weakref.WeakSet()
 
     async def start(self) -> int:
         """Fill the pool; the port of the watch."""
@@ -71,10 +75,17 @@ class Pods:
     async def stop(self) -> None:
         """Close everything."""
         await asyncio.gather(*self._tasks)
-        for writer in self._watchers:
-            writer.close()
         for server in self._servers.values():
             server.close()
+        for writer in self._watchers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._watchers), return_exceptions=True)
+        # A replica that was slow may have left connections that nobody has read to their end.
+        async with asyncio.timeout(STOP_SECONDS):
+            while left := [stream for stream in self._streams if not stream.lost]:
+                for stream in left:
+                    stream.abort()
+                await asyncio.sleep(LAG_SECONDS)
 
     def ran(self, pod: str, claim: str) -> None:
         """A job ran: the Pod is replaced at once, and seen to be gone later."""
@@ -108,10 +119,15 @@ class Pods:
         )
         pod = self._make(settings, LightWorker(name))  # type: ignore[arg-type]
         pod._worker_ready = pod._isolated = True
-        server = await asyncio.get_running_loop().create_server(lambda: agent._Stranger(pod), "127.0.0.1", 0, backlog=128)
+        server = await asyncio.get_running_loop().create_server(lambda: self._stranger(pod), "127.0.0.1", 0, backlog=128)
         self._servers[name] = server
         self._shown[name] = _manifest(name, server.sockets[0].getsockname()[1])
         self._tell("changed", self._shown[name])
+
+    def _stranger(self, pod: Agent) -> FrameStream:
+        stream = agent._Stranger(pod)
+        self._streams.add(stream)
+        return stream
 
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         replicas = [_server_pod(name) for name in self._replicas]
