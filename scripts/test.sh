@@ -8,7 +8,7 @@ section() { printf '\n=== %s (%s s since start)\n' "$1" "$SECONDS"; }
 running=$("$py" -m devcluster status --quiet 2>/dev/null || true)
 cleanup() {
   [ -n "$running" ] || "$py" -m devcluster down || true
-  for name in integration-{a,b,c,d}; do "$py" -m devcluster down --control-plane-only --name "$name" || true; done
+  for name in integration-a integration-b integration-c; do "$py" -m devcluster down --control-plane-only --name "$name" || true; done
   rm -rf "$logs"
 }
 trap cleanup EXIT
@@ -26,20 +26,17 @@ finish() { # PID NAME: wait for a group and print what it said
 section "lint"; bash scripts/lint.sh "$py"
 section "packages and tools"; "$py" -m devcluster install-deps; "$py" -m devcluster tool kubectl; "$py" -c 'from tests.conformance.suite import installed; print(installed().home)'
 section "unit, and integration side by side"
-group integration-a -m integration tests/integration/chart tests/integration/crds tests/integration/devcluster tests/integration/sandbox tests/conformance tests/fuzz
+group integration-a -m integration tests/integration/chart tests/integration/crds tests/integration/devcluster tests/integration/sandbox tests/integration/server
 a=$!
-group integration-d -m integration tests/integration/server
-s=$!
 group integration-b -m integration tests/integration/operator
 b=$!
 failed=0
 "$py" -m pytest -q --durations=10 --durations-min=3 tests/unit || failed=1
-group integration-c -m integration tests/integration/operator_edge
+group integration-c -m integration tests/integration/operator_edge tests/conformance tests/fuzz
 c=$!
 group cluster -m e2e tests/integration/devcluster
 d=$!
 finish $a integration-a || failed=1
-finish $s integration-d || failed=1
 finish $c integration-c || failed=1
 finish $b integration-b || failed=1
 finish $d cluster || failed=1
