@@ -5,7 +5,8 @@ from tests.unit.operator_edge.pool_cluster import Cluster, pool, resource
 
 from mcp_operator.context import PoolReport
 from mcp_operator.pool_demand import WINDOW_SECONDS
-from mcp_operator.pool_window import COUNTS_SECONDS, FIRST
+from mcp_operator.pool_memory import PoolMemory
+from mcp_operator.pool_window import COUNTS_SECONDS, FIRST, StartWindow
 from mcp_operator.resource import Optimizer
 from mcp_optimizer_api.stats import SandboxEvent
 
@@ -75,17 +76,18 @@ async def test_lowered_bounds_remove_warm_pods_at_once() -> None:
 
 async def test_a_large_pool_is_filled_at_the_rate_of_its_bucket() -> None:
     cluster = Cluster()
-    opt = resource(sandbox={"pool": {"min": 30, "max": 60, "refillPerSecond": 4}})
+    opt = resource(sandbox={"pool": {"min": 30, "max": 60, "refillPerSecond": 10}})
+    cluster.runner._pools[opt.key] = PoolMemory(window=StartWindow(size=60))
     report = await cluster.look(opt)
-    assert (cluster.created, report.requeue_after) == (4, 0.25)
-    assert (await cluster.look(opt)).requeue_after == pytest.approx(0.25)
-    for _ in range(3):
+    assert (cluster.created, report.requeue_after) == (10, 0.2)
+    assert (await cluster.look(opt)).requeue_after == pytest.approx(0.2)
+    for _ in range(4):
         cluster.now += report.requeue_after or 0
         report = await cluster.look(opt)
-    assert cluster.created == 7
+    assert cluster.created == 18
     cluster.now += 60
     await cluster.look(opt)
-    assert cluster.created == 11
+    assert cluster.created == 28
 
 
 async def test_as_many_pods_start_at_once_as_start_fast() -> None:
