@@ -23,6 +23,17 @@ LONGEST_CALM_SECONDS: Final = 1.0
 """A claim waits for its replacement while others follow."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """Of a Pod."""
+
+    asked: float
+    beside: int
+    """Others that were starting then."""
+    claimed: float | None
+    """When the Pod that it replaces was."""
+
+
 @dataclass
 class PoolMemory:
     """Of one pool."""
@@ -55,10 +66,8 @@ class PoolMemory:
     """Claims whose replacement has not been asked for."""
     _latest: float = float("-inf")
     """When a Pod was last claimed."""
-    _replacing: dict[str, float] = field(default_factory=dict)
-    """Name of a replacement that is not Ready yet, to the time of the claim."""
-    _starting: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Name of a Pod that is not Ready yet, to when it was asked for, and how many others were starting then."""
+    _starting: dict[str, "_Start"] = field(default_factory=dict)
+    """Name of a Pod that was not seen Ready yet."""
 
     def announce(self, event: SandboxEvent, now: float) -> None:
         """A server Pod speaks of a Pod of this pool."""
@@ -84,15 +93,13 @@ class PoolMemory:
         for pod in pods:
             if pod.state == PodState.BUSY:
                 self._count(pod.uid, pod.since)
-            if pod.state not in (PodState.WARM, PodState.BUSY):
+            if pod.state not in (PodState.WARM, PodState.BUSY) or (start := self._starting.pop(pod.name, None)) is None:
                 continue
-            if (asked := self._replacing.pop(pod.name, None)) is not None:
-                taken.append(now - asked)
-                self.observed.refilled(now - asked, now)
-            if (start := self._starting.pop(pod.name, None)) is not None:
-                self.window.started(now - start[0], start[1])
+            self.window.started(now - start.asked, start.beside)
+            if start.claimed is not None:
+                taken.append(now - start.claimed)
+                self.observed.refilled(now - start.claimed, now)
         names = {pod.name for pod in pods} | self.expected.creations
-        self._replacing = {name: at for name, at in self._replacing.items() if name in names}
         self._starting = {name: start for name, start in self._starting.items() if name in names}
         return taken
 
@@ -112,16 +119,14 @@ class PoolMemory:
     def creating(self, name: str, now: float) -> None:
         """A Pod is asked for: it replaces the one that was claimed first among those without a replacement."""
         self.expected.creating(name, now)
-        self._starting[name] = now, sum(now - at < COUNTS_SECONDS for at, _ in self._starting.values())
+        beside = sum(now - start.asked < COUNTS_SECONDS for start in self._starting.values())
         if self.bucket is not None:
             self.bucket = self.bucket.less(1)
-        if self._unanswered:
-            self._replacing[name] = self._unanswered.popleft()
+        self._starting[name] = _Start(asked=now, beside=beside, claimed=self._unanswered.popleft() if self._unanswered else None)
 
     def not_created(self, name: str) -> None:
         """The API server refused for certain."""
         self.expected.not_created(name)
-        self._replacing.pop(name, None)
         self._starting.pop(name, None)
 
     def settle(self) -> None:
