@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mcp_optimizer_api.job import MAX_FRAME_BYTES, pod_token, token_digest
+from mcp_optimizer_api.job import MAX_FRAME_BYTES, Ended, pod_token, token_digest
 
 SOURCE = Path(__file__).resolve().parent.parent / "sandbox" / "src"
 POOL_KEY = b"k" * 32
@@ -31,6 +31,8 @@ LIMITS: dict[str, float] = {
     "maxOutputBytes": 10_000,
     "maxResultBytes": 20_000,
 }
+LIFE: dict[str, float] = {"idleSeconds": 20, "maxSeconds": 60}
+"""Of a session."""
 
 
 def until(what: str, check: Callable[[], Any]) -> Any:
@@ -177,6 +179,42 @@ class Link:
                 raise EOFError
             data += part
         return data
+
+
+class Session:
+    """A connection that stays open for more runs."""
+
+    def __init__(self, agent: AgentProcess, code: str, *, terms: dict[str, float] | None = None, **limits: float) -> None:
+        self.link: Link = agent.connect()
+        self.number = 1
+        self.link.send({**agent.start(code, **limits), "session": {**LIFE, **(terms or {})}})
+        self.first = self.finish()
+
+    def run(self, code: str, *, answer: Any = None, extra: Mapping[str, Any] | None = None, **limits: float) -> Run:
+        """The next one."""
+        self.begin(code, extra=extra, **limits)
+        return self.finish(answer)
+
+    def begin(self, code: str, *, extra: Mapping[str, Any] | None = None, **limits: float) -> None:
+        """Send it only."""
+        self.number += 1
+        frame = {"type": "run", "run": self.number, "code": code, "params": {"n": self.number}, "limits": {**LIMITS, **limits}}
+        self.link.send({**frame, **(extra or {})})
+
+    def finish(self, answer: Any = None) -> Run:
+        """Everything up to the result."""
+        frames: list[dict[str, Any]] = []
+        while not frames or frames[-1]["type"] not in ("result", "rejected", "ended"):
+            frames.append(self.link.receive())
+            if frames[-1]["type"] == "call":
+                reply = (answer or (lambda call: {"ok": True, "value": call["arguments"]}))(frames[-1])
+                if reply is not None:
+                    self.link.send({"type": "callResult", "run": self.number, "seq": frames[-1]["seq"], **reply})
+        return Run(frames)
+
+    def ended(self) -> str:
+        """Why there will be no more runs."""
+        return Ended.model_validate(self.link.receive()).message
 
 
 def _no_tool(frame: dict[str, Any]) -> dict[str, Any]:

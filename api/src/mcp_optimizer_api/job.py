@@ -7,7 +7,8 @@ other is rejected with 409. One with the same job id is the same server asking a
 gets its job back with everything the agent sent so far, or 409 with state `yours` once that is not possible any more. No id ever runs twice.
 
 A `start` with `files` is followed by `file` frames with their bytes, in that order; the code runs when all are there. With `artifacts`, what
-the job left in its folder of that name comes as `artifact` frames before `result`, when every process of the job has been killed.
+the job left in its folder of that name comes as `artifact` frames before `result`, when every process of the job has been killed. Both hold
+for `run` as well: there the processes stand still, and what has not changed since an earlier run had it taken is not sent again.
 
 A `start` with `session` makes the Pod a session's: a `result` with `open` leaves the connection, and the worker with its variables, for the
 next `run`. Runs are counted, `start` is run 1; every frame about a run carries its number, so that nothing late is taken for the next
@@ -77,7 +78,7 @@ class FileNotice(Document):
 
 
 class ArtifactLimits(Document):
-    """Bounds on the files that are taken of a job."""
+    """Bounds on the files that are taken of a job, or of one run of a session."""
 
     max_count: int
     max_bytes: int
@@ -104,7 +105,7 @@ class Start(Document):
 
 
 class File(Document):
-    """Server to agent: the next bytes, in base64, of the files that `start` announced."""
+    """Server to agent: the next bytes, in base64, of the files that `start` or `run` announced."""
 
     type: Literal["file"] = "file"
     data: str
@@ -118,6 +119,8 @@ class Run(Document):
     code: str
     params: dict[str, Any] = Field(default={})
     limits: RunLimits
+    files: list[FileNotice] = Field(default=[])
+    artifacts: ArtifactLimits | None = None
 
 
 class CallError(Document):

@@ -1,4 +1,4 @@
-"""The end of a job that left files behind: they are sent as fast as the server takes them, then the result."""
+"""The end of a run that left files behind: they are sent as fast as the server takes them, then the result."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,14 +11,13 @@ SECONDS = 4.0
 
 
 class Delivery:
-    """`last` makes the result frame once all files are read; `closed` is called when the server has it."""
+    """`then` is called once all files are sent: the outbox knows what was left out."""
 
-    def __init__(self, owner: Owner, outbox: Outbox, last: Callable[[], bytes], closed: Callable[[], None]) -> None:
+    def __init__(self, owner: Owner, outbox: Outbox, then: Callable[[Outbox], None]) -> None:
         self._owner = owner
         self._outbox = outbox
         self._frames = outbox.frames()
-        self._last = last
-        self._closed = closed
+        self._then = then
         self._full = False
         self.over = False
 
@@ -42,7 +41,11 @@ class Delivery:
             self._outbox.left_out.append({"name": "…", "reason": f"the rest was not taken within {SECONDS:g} s"})
             self._finish()
 
-    def _finish(self) -> None:
+    def abandon(self) -> None:
+        """Send no more of it."""
         self.over = True
         self._frames.close()
-        self._owner.end_with(self._last(), self._closed)
+
+    def _finish(self) -> None:
+        self.abandon()
+        self._then(self._outbox)

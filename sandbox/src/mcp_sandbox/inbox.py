@@ -1,12 +1,17 @@
-"""Files that come with a job, written below its folder `in` before its code runs: by the agent, while nothing else of the Pod's acts."""
+"""Files that come with a run, written below the job's folder `in` before the code runs: by the agent, while nothing else of the Pod's acts.
+
+What the folder has become in earlier runs of a session is the job's doing: each step is taken from an open folder and follows no link.
+"""
 
 import base64
 import binascii
+import contextlib
 import os
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from .folders import open_folder
 from .frames import FrameError
 
 FOLDER = "in"
@@ -21,28 +26,37 @@ class Notice:
 
 
 class Inbox:
-    """Takes the bytes of all files in the order of the notices, in pieces of any size."""
+    """Takes the bytes of all files in the order of the notices, in pieces of any size.
+
+    A file that cannot be written is the `problem`. The bytes that are on their way are taken all the same, and dropped.
+    """
 
     def __init__(self, workdir: str, notices: tuple[Notice, ...]) -> None:
         self._workdir = workdir
         self._coming = deque(notices)
         self._file = -1
         self._left = 0
+        self.problem: str | None = None
 
     def open(self) -> bool:
-        """Make ready for the next bytes; True when there are none to come. OSError when there is no room."""
+        """Make ready for the next bytes; True when there are none to come."""
         while self._left == 0:
             self.close()
             if not self._coming:
                 return True
             notice = self._coming.popleft()
-            self._file, self._left = _create(self._workdir, notice.name), notice.size
+            self._left = notice.size
+            if self.problem is None:
+                try:
+                    self._file = _create(self._workdir, notice.name)
+                except OSError as error:
+                    self._give_up(error)
         return False
 
     def take(self, frame: dict[str, Any]) -> bool:
-        """Write the bytes of a `file` frame; True when they were the last. FrameError, or OSError when there is no room."""
+        """Write the bytes of a `file` frame; True when they were the last. FrameError when nobody waits for them."""
         data = frame.get("data")
-        if self._file < 0 or not isinstance(data, str):
+        if not self._left or not isinstance(data, str):
             raise FrameError("a file that was not announced")
         try:
             content = base64.b64decode(data, validate=True)
@@ -50,11 +64,18 @@ class Inbox:
             raise FrameError("a file that is no base64") from None
         if not 0 < len(content) <= self._left:
             raise FrameError(f"{len(content)} bytes of a file of which {self._left} were left")
-        view = memoryview(content)
-        while view:
-            view = view[os.write(self._file, view) :]
         self._left -= len(content)
+        view = memoryview(content)
+        try:
+            while view and self.problem is None:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            self._give_up(error)
         return self.open()
+
+    def _give_up(self, error: OSError) -> None:
+        self.problem = error.strerror or type(error).__name__
+        self.close()
 
     def close(self) -> None:
         """Let go of the file that is open, if there is one."""
@@ -64,18 +85,18 @@ class Inbox:
 
 
 def _create(workdir: str, name: str) -> int:
-    """A new file, every folder on the way to it opened without following a link."""
-    folder = os.open(os.path.join(workdir, FOLDER), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    *folders, last = name.split("/")
+    """A new file in place of one that is there."""
+    folder = open_folder(workdir, None)
+    *folders, last = FOLDER, *name.split("/")
     try:
         for part in folders:
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.mkdir(part, 0o755, dir_fd=folder)
-            except FileExistsError:
-                pass
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            below = open_folder(part, folder)
             os.close(folder)
             folder = below
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(last, dir_fd=folder)
         return os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
     finally:
         os.close(folder)

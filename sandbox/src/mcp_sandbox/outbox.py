@@ -1,18 +1,19 @@
-"""Files that a job left in its folder `artifacts`, read when every process of the job is dead, so that nothing changes under the walk.
+"""Files that a job left in its folder `artifacts`, read when every process of the job is dead or stands still, so that nothing changes
+under the walk.
 
 The names and whatever lies behind them are hostile: each step is taken from an open folder and follows no link, and only regular files
 with one name are read.
 """
 
 import base64
-import errno
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from .filenames import MAX_PARTS, printable, why_no_name
+from .folders import open_folder
 from .frames import encode
 
 FOLDER = "artifacts"
@@ -24,20 +25,29 @@ MAX_LEFT_OUT = 50
 _KINDS = ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
 
+TICK_SECONDS = 0.02
+"""Time stamps of files are at most this coarse: the kernel takes them from its last tick."""
+Stamp = tuple[int, int, int, int]
+"""Number, size and times of a file: another one, or whoever writes to it, changes it. Nobody but the clock can set the last of them."""
+
+
 @dataclass(frozen=True)
 class OutboxLimits:
-    """Bounds on what is taken of one job."""
+    """Bounds on what is taken of one run."""
 
     max_count: int
     max_bytes: int
 
 
 class Outbox:
-    """`frames` reads the files; `left_out` then tells of the others, with reasons."""
+    """`frames` reads the files; `left_out` then tells of the others, with reasons, and `taken` what a later look need not take again."""
 
-    def __init__(self, workdir: str, limits: OutboxLimits) -> None:
+    def __init__(self, workdir: str, limits: OutboxLimits, known: Mapping[str, Stamp]) -> None:
+        """`known`: what was taken in earlier runs and is left where it is if nobody has changed it since."""
         self._workdir = workdir
         self._limits = limits
+        self._known = known
+        self.taken: dict[str, Stamp] = {}
         self._bytes = limits.max_bytes
         self._files = limits.max_count
         self._seen = 0
@@ -54,7 +64,7 @@ class Outbox:
     def frames(self) -> Generator[bytes, None, None]:
         """Pieces of the files, each file's in order, the files by name. Never raises."""
         try:
-            folder = _open_folder(os.path.join(self._workdir, FOLDER), None)
+            folder = open_folder(os.path.join(self._workdir, FOLDER), None)
         except OSError as error:
             self._leave_out(FOLDER, f"it cannot be opened: {error.strerror}")
             return
@@ -82,12 +92,15 @@ class Outbox:
                 if path.count("/") + 1 >= MAX_PARTS:
                     self._leave_out(path, f"it lies more than {MAX_PARTS - 1} folders deep")
                 else:
-                    yield from self._walk(_open_folder(name, folder), f"{path}/")
+                    yield from self._walk(open_folder(name, folder), f"{path}/")
                 return
-            if (reason := self._why_not(path, found)) is not None:
-                self._leave_out(path, reason)
-                return
-            yield from self._read(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), path)
+            stamp = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            if self._known.get(path) != stamp:
+                if (reason := self._why_not(path, found)) is not None:
+                    self._leave_out(path, reason)
+                    return
+                yield from self._read(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), path)
+            self.taken[path] = stamp
         except OSError as error:
             self._leave_out(path, f"it cannot be read: {error.strerror}")
 
@@ -126,10 +139,3 @@ class Outbox:
             self.left_out.append({"name": printable(name), "reason": reason})
         elif len(self.left_out) == MAX_LEFT_OUT:
             self.left_out.append({"name": "…", "reason": "more were left out"})
-
-
-def _open_folder(name: str, folder: int | None) -> int:
-    """Looked at first, as nothing can change it any more: gVisor opens a link to a folder whatever O_NOFOLLOW says."""
-    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)

@@ -62,6 +62,10 @@ class RunRequest:
     limits: RunLimits
     seed: int | None = None
     """Of `random`; None: another one in each Pod."""
+    files: tuple[Notice, ...] = ()
+    """Sent behind the frame, and written before the code runs."""
+    outbox: OutboxLimits | None = None
+    """None: no files are taken when the run has ended."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,6 @@ class JobRequest:
     first: RunRequest
     processes: ProcessLimits
     session: Session | None = None
-    files: tuple[Notice, ...] = ()
-    """Sent behind `start`, and written before the code runs."""
-    outbox: OutboxLimits | None = None
-    """None: no files are taken when the job has ended."""
 
 
 Bounds = dict[str, tuple[float, float]]
@@ -123,28 +123,25 @@ def _job_of(frame: dict[str, Any]) -> JobRequest:
     first = _run_of(frame, 1)
     processes = _numbers(frame, "limits", PROCESS_BOUNDS)
     terms = _numbers(frame, "session", SESSION_BOUNDS) if session is not None else None
-    outbox = _numbers(frame, "artifacts", OUTBOX_BOUNDS) if frame.get("artifacts") is not None else None
     return JobRequest(
         job=job,
         first=first,
         processes=ProcessLimits(max_processes=int(processes["maxProcesses"]), memory_bytes=int(processes["memoryBytes"])),
         session=None if terms is None else Session(idle_seconds=terms["idleSeconds"], max_seconds=terms["maxSeconds"]),
-        files=_files_of(frame),
-        outbox=None if outbox is None else OutboxLimits(max_count=int(outbox["maxCount"]), max_bytes=int(outbox["maxBytes"])),
     )
 
 
 def _files_of(frame: dict[str, Any]) -> tuple[Notice, ...]:
-    files = frame.get("files", [])
+    kind, files = frame["type"], frame.get("files", [])
     if not isinstance(files, list) or len(files) > MAX_FILES:
-        raise Refusal(400, f"malformed start: files must be a list of at most {MAX_FILES}")
+        raise Refusal(400, f"malformed {kind}: files must be a list of at most {MAX_FILES}")
     notices = []
     for file in files:
         name, size = (file.get("name"), file.get("size")) if isinstance(file, dict) else (None, None)
         if not isinstance(name, str) or why_no_name(name) is not None:
-            raise Refusal(400, "malformed start: files must have names that lead below their folder")
+            raise Refusal(400, f"malformed {kind}: files must have names that lead below their folder")
         if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= MAX_FILE_BYTES:
-            raise Refusal(400, f"malformed start: files must have sizes between 0 and {MAX_FILE_BYTES}")
+            raise Refusal(400, f"malformed {kind}: files must have sizes between 0 and {MAX_FILE_BYTES}")
         notices.append(Notice(name, size))
     return tuple(notices)
 
@@ -165,7 +162,16 @@ def _run_of(frame: dict[str, Any], number: int) -> RunRequest:
         max_output_bytes=int(checked["maxOutputBytes"]),
         max_result_bytes=int(checked["maxResultBytes"]),
     )
-    return RunRequest(number=number, code=code, params=params, limits=limits, seed=seed)
+    outbox = _numbers(frame, "artifacts", OUTBOX_BOUNDS) if frame.get("artifacts") is not None else None
+    return RunRequest(
+        number=number,
+        code=code,
+        params=params,
+        limits=limits,
+        seed=seed,
+        files=_files_of(frame),
+        outbox=None if outbox is None else OutboxLimits(max_count=int(outbox["maxCount"]), max_bytes=int(outbox["maxBytes"])),
+    )
 
 
 def _numbers(frame: dict[str, Any], part: str, bounds: Bounds) -> dict[str, float]:

@@ -33,7 +33,7 @@ class Run:
     """From its frame to its result."""
 
     def __init__(self, request: RunRequest, owner: Owner, channel: FrameStream, worker: Worker) -> None:
-        self.number = request.number
+        self.request, self.number = request, request.number
         self._limits, self._owner, self._channel = request.limits, owner, channel
         self._in_flight: set[int] = set()
         self._calls = self._questions = 0

@@ -41,6 +41,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     workdir = environment.get("MCP_SANDBOX_WORKDIR", "/work")
     if not os.path.isdir(workdir):
         raise SettingsError(f"MCP_SANDBOX_WORKDIR={workdir!r} is no directory: mount the scratch volume there")
+    _check_closed(environment.get("MCP_SANDBOX_TERMINATION_LOG", ""))
     return Settings(
         pod=environment.get("MCP_SANDBOX_POD", ""),
         token_sha256=digest,
@@ -53,6 +54,15 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         egress_probe=_egress_probe(environment),
         egress_seconds=_number(environment, "MCP_SANDBOX_EGRESS_SECONDS", 30, low=0, high=600),
     )
+
+
+def _check_closed(termination_log: str) -> None:
+    """The kubelet makes the missing folders of its file, and then everybody may enter them."""
+    if termination_log and os.access(termination_log, os.W_OK):
+        raise SettingsError(
+            f"MCP_SANDBOX_TERMINATION_LOG={termination_log!r} is a file on the node's disk that jobs could fill: build the image "
+            f"with the folder {os.path.dirname(termination_log)!r}, owned by root, mode 0700"
+        )
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, *, low: float, high: float) -> float:

@@ -5,7 +5,7 @@ neither time nor output that nobody asked for.
 """
 
 import asyncio
-import functools
+import time
 from collections.abc import Callable
 
 from .census import Census
@@ -13,7 +13,7 @@ from .delivery import Delivery
 from .frames import FrameError, decode, encode
 from .inbox import Inbox
 from .memory import oom_kills
-from .outbox import Outbox
+from .outbox import TICK_SECONDS, Outbox, Stamp
 from .owner import Owner
 from .processes import freeze, kill_all_others, kill_group, thaw, went_on
 from .request import JobRequest, Refusal, RunRequest, parse_run
@@ -41,8 +41,14 @@ class RunningJob:
         self._full: set[FrameStream | Owner] = set()
         self._oom_kills = worker.oom_kills
         self._exit_code: int | None = None
-        self._inbox = Inbox(worker.workdir, request.files)
+        self._inbox = Inbox(worker.workdir, ())
         self._delivery: Delivery | None = None
+        """While files of a run that has ended are sent."""
+        self._taken: dict[str, Stamp] = {}
+        """Files that the server has from earlier runs of the session."""
+        self._taken_at = -TICK_SECONDS
+        self._frozen = False
+        """Whether the worker stands still: from the end of a run of a session until the code of the next one may begin."""
         self._census = Census(request.processes.max_processes, self._too_many_processes)
 
     @property
@@ -56,7 +62,6 @@ class RunningJob:
         if self._request.session is not None:
             asyncio.get_running_loop().call_later(self._request.session.max_seconds, self._life_is_over)
         self._begin_run(self._request.first)
-        self._write_files(self._inbox.open)
 
     def from_owner(self, body: bytes) -> None:
         """A frame of the server that owns this Pod."""
@@ -66,7 +71,7 @@ class RunningJob:
             if kind == "cancel":
                 self.fail("cancelled", "the job was cancelled")
             elif kind == "file":
-                self._write_files(lambda: self._inbox.take(frame))
+                self._take_file(frame)
             elif kind == "run":
                 self._next_run(frame)
             elif kind == "callResult" and self._run is not None:
@@ -77,7 +82,7 @@ class RunningJob:
 
     def from_worker(self, body: bytes) -> None:
         """A frame of the worker, or of a job that found its socket."""
-        if self._ending or self._run is None:
+        if self._ending or self._run is None or self._delivery is not None:
             return
         try:
             outcome = self._run.from_worker(body)
@@ -89,11 +94,11 @@ class RunningJob:
         elif self._request.session is None or outcome.get("error", {}).get("kind") in ENDS_SESSION:
             self._end(outcome)
         else:
-            self._rest(outcome, self._request.session.idle_seconds)
+            self._rest(outcome)
 
     def child_changed(self) -> None:
-        """Some process below the agent ended, stopped or went on: between two runs the worker may not."""
-        if self._run is None and not self._ending and went_on(self._worker.pid):
+        """Some process below the agent ended, stopped or went on: the worker may not while it is to stand still."""
+        if self._frozen and not self._ending and went_on(self._worker.pid):
             self.fail("killed", "the job went on by itself between two runs of its session and was ended")
 
     def worker_exited(self, exit_code: int) -> None:
@@ -136,18 +141,6 @@ class RunningJob:
         """End the job with an error, the session with it."""
         self._end(failure(kind, message))
 
-    def _write_files(self, write: Callable[[], bool]) -> None:
-        """The code runs when the last file is there."""
-        if self._ending:
-            return
-        try:
-            complete = write()
-        except OSError as error:
-            self.fail("killed", f"a file of the job could not be written ({error.strerror}): pass less, or raise spec.sandbox.diskLimit")
-            return
-        if complete:
-            self._channel.send(start_frame(self._request, self._worker.memory_limit))
-
     def _begin_run(self, request: RunRequest) -> None:
         if self._runs:
             self._oom_kills = oom_kills()
@@ -157,26 +150,72 @@ class RunningJob:
         self._census.start()
         seconds = request.limits.timeout_seconds
         self._set_timer(seconds, lambda: self._time_is_up(seconds))
+        self._inbox = Inbox(self._worker.workdir, request.files)
+        if self._inbox.open():
+            self._run_code(request)
 
-    def _rest(self, outcome: Outcome, seconds: float) -> None:
+    def _take_file(self, frame: dict[str, object]) -> None:
+        if self._ending:
+            return
+        if self._inbox.take(frame) and self._run is not None:
+            self._run_code(self._run.request)
+
+    def _run_code(self, request: RunRequest) -> None:
+        """All its files are there."""
+        if self._inbox.problem is not None:
+            self._without_files(request, self._inbox.problem)
+        elif request.number == 1:
+            self._channel.send(start_frame(self._request, self._worker.memory_limit))
+        else:
+            self._channel.send(run_frame(request))
+            self._regulate()
+            # What is written from now on has another time than what was taken.
+            wait = self._taken_at + TICK_SECONDS - time.monotonic()
+            asyncio.get_running_loop().call_later(max(wait, 0), self._go_on, request.number)
+
+    def _go_on(self, number: int) -> None:
+        if not self._ending and self._runs == number:
+            self._frozen = False
+            thaw(self._worker.pid)
+
+    def _without_files(self, request: RunRequest, problem: str) -> None:
+        message = f"a file of the job could not be written ({problem}), and its code did not run: pass less, or raise spec.sandbox.diskLimit"
+        if request.number == 1:
+            self.fail("killed", message)
+        else:
+            self._rest(failure("exception", message))
+
+    def _rest(self, outcome: Outcome) -> None:
         """The run is over and its session is not."""
         if self._run is None or not freeze(self._worker.pid):
             self.fail("killed", "the processes that the job left running could not be ended")
             return
+        self._frozen = True
         self._census.stop()
         self._channel.pause(True)
-        self._owner.send(self._run.finish(outcome, session_open=True))
-        self._run = None
-        self._set_timer(seconds, lambda: self.fail("timeout", f"the session had no run for {seconds:g} s and was ended: start a new one"))
+        if self._timer is not None:
+            self._timer.cancel()
+        if (outbox := self._outbox(outcome)) is None:
+            self._settle(self._run, outcome)
+            return
+        run = self._run
+        self._delivery = Delivery(self._owner, outbox, lambda sent: self._settle(run, outcome, sent))
+        self._delivery.begin()
+
+    def _settle(self, run: Run, outcome: Outcome, sent: Outbox | None = None) -> None:
+        left_out: list[dict[str, str]] = []
+        if sent is not None:
+            self._taken, self._taken_at, left_out = sent.taken, time.monotonic(), sent.left_out
+        self._owner.send(run.finish(outcome, session_open=True, left_out=left_out))
+        self._run = self._delivery = None
+        if (session := self._request.session) is not None:
+            seconds = session.idle_seconds
+            self._set_timer(seconds, lambda: self.fail("timeout", f"the session had no run for {seconds:g} s and was ended: start a new one"))
 
     def _next_run(self, frame: dict[str, object]) -> None:
         if self._request.session is None or self._run is not None or self._ending:
             raise FrameError("a run that nobody waits for")
-        request = parse_run(frame, self._runs + 1)
-        self._channel.send(run_frame(request))
-        self._begin_run(request)
-        self._regulate()
-        thaw(self._worker.pid)
+        self._begin_run(parse_run(frame, self._runs + 1))
 
     def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -209,13 +248,18 @@ class RunningJob:
             return
         self._stop()
         run, outbox, closed = self._run, self._outbox(outcome), lambda: self._finished(DELIVERED)
+        if self._delivery is not None:
+            self._delivery.abandon()
         if run is None:
             self._owner.end_with(encode({"type": "ended", "message": str(outcome["error"]["message"])[:MAX_TEXT]}), closed)
         elif outbox is not None:
             # Before the first look: nothing may change what is read.
             kill_all_others()
-            last = functools.partial(run.finish, outcome, session_open=False, left_out=outbox.left_out)
-            self._delivery = Delivery(self._owner, outbox, last, closed)
+            self._delivery = Delivery(
+                self._owner,
+                outbox,
+                lambda sent: self._owner.end_with(run.finish(outcome, session_open=False, left_out=sent.left_out), closed),
+            )
             self._delivery.begin()
             return
         else:
@@ -223,13 +267,13 @@ class RunningJob:
         kill_all_others()
 
     def _outbox(self, outcome: Outcome) -> Outbox | None:
-        """What the job left behind, if anybody wants it."""
-        wanted = self._request.outbox
-        if wanted is None or outcome.get("error", {}).get("kind") == "cancelled":
+        """What the run left behind, if anybody wants it and it is not on its way already."""
+        wanted = self._run.request.outbox if self._run is not None else None
+        if wanted is None or self._delivery is not None or outcome.get("error", {}).get("kind") == "cancelled":
             return None
-        outbox = Outbox(self._worker.workdir, wanted)
+        outbox = Outbox(self._worker.workdir, wanted, self._taken)
         return None if outbox.is_empty() else outbox
 
     def _regulate(self) -> None:
-        if self._run is not None and not self._ending:
+        if self._run is not None and not self._ending and self._delivery is None:
             self._run.regulate(channel_full=self._channel in self._full, owner_full=self._owner in self._full)

@@ -103,12 +103,18 @@ def start_frame(request: JobRequest, memory_limit: int | None) -> bytes:
     session = request.session
     life = request.first.limits.timeout_seconds if session is None else session.max_seconds
     terms = {"processes": processes, "life_seconds": life, "session": session is not None}
-    return encode({"type": "start", "terms": terms, "run": dataclasses.asdict(request.first)})
+    return encode({"type": "start", "terms": terms, "run": _fields(request.first)})
 
 
 def run_frame(request: RunRequest) -> bytes:
     """What it tells the worker of a session next."""
-    return encode({"type": "run", "run": dataclasses.asdict(request)})
+    return encode({"type": "run", "run": _fields(request)})
+
+
+def _fields(request: RunRequest) -> dict[str, Any]:
+    """What the worker is to know of it. Files are the agent's."""
+    limits = dataclasses.asdict(request.limits)
+    return {"number": request.number, "code": request.code, "params": request.params, "limits": limits, "seed": request.seed}
 
 
 def _worker_main(sock: socket.socket, stdout: int, stderr: int, workdir: str) -> NoReturn:

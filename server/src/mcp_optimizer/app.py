@@ -81,7 +81,7 @@ class Process:
         invoker = Invoker(self.federation, self.telemetry, self.sealer, self.discovery.called)
         self.artifacts, self.recordings = Artifacts(self.handles), Recordings(self.sealer, self.peers)
         self.aids = Aids(Preflight(self.telemetry.registry), Questions(invoker.snapshot, self.discovery))
-        kept = CodeSessions(self.lane, invoker, self.aids, self.sealer, self.peers, self.tasks)
+        kept = CodeSessions(self.lane, invoker, self.aids, self.artifacts, self.sealer, self.peers, self.tasks)
         code = CodeTool(self.lane, invoker, Stores(self.artifacts, self.recordings), self.aids, self.tasks, kept)
         endpoint = Endpoint(invoker, code, self.telemetry, self.handles, self.discovery, self.artifacts)
         sessions = Sessions()

@@ -5,7 +5,7 @@ import hashlib
 from collections import Counter
 from typing import Any, Final
 
-from .errors import TOO_MANY, CallFailure, RpcError
+from .errors import TOO_MANY, UNAVAILABLE, CallFailure, RpcError
 from .keys import KeyUnreadable
 from .lane import JobOutcome
 from .memory import MemoryFull, hold_here
@@ -46,6 +46,16 @@ class Artifacts:
         self.outcomes.update({"kept": len(kept), "left_out": len(left_out)})
         shown = {"artifacts": kept, "artifacts_left_out": left_out}
         return {name: items for name, items in shown.items() if items}
+
+    def lend(self, data: bytes) -> str:
+        """A handle of bytes that another replica shall fetch. Raises `CallFailure`: 429 no room, 503 no key to seal handles with."""
+        try:
+            handle = self._handles.put(data)
+        except KeyUnreadable:
+            raise CallFailure(UNAVAILABLE, _NO_KEY) from None
+        if handle is None:
+            raise CallFailure(TOO_MANY, f"no room to pass a file of {len(data)} bytes on: pass less at once")
+        return handle
 
     async def fetch(self, handle: str) -> bytes:
         """The file behind a handle or its URI. Raises `CallFailure`: 400 not ours, 404 expired or gone, 429 no memory."""

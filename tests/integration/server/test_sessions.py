@@ -35,6 +35,31 @@ async def test_a_session_is_found_through_any_replica_until_it_is_ended(tmp_path
             assert (over["code"], "its client ended it" in over["message"], 'session: "new"' in over["message"]) == (404, True, True)
 
 
+async def test_files_go_into_a_session_and_come_out_of_it_through_any_replica(tmp_path: Path) -> None:
+    """One is larger than what replicas ask each other."""
+    async with replicas(tmp_path) as both:
+        await both.pool.add(0)
+        code = "(artifacts / 'first').write_text((files / 'a').read_text() * 2)\nNone"
+        begun = await both.code(both.one, code=code, session="new", files={"a": "abc"})
+        (first,) = begun["artifacts"]
+        assert (first["name"], first["bytes"]) == ("first", 6)
+        code = "print((files / 'old').read_text())\nsize = (files / 'big').stat().st_size\n(artifacts / params['to']).write_text(str(size))\nsize"
+        for server, name, size in ((both.one, "here", 1_500_000), (both.two, "there", 1_600_000)):
+            given = {"big": "x" * size, "old": {"artifact": first["handle"]}}
+            answer = await both.code(server, code=code, session=begun["session"], params={"to": name}, files=given)
+            assert (answer["result"], answer["stdout"]) == (size, "abcabc\n")
+            (left,) = answer["artifacts"]
+            assert left["name"] == name
+            for reader in (both.one, both.two):
+                async with Client(reader.url) as client:
+                    shown = await client.call_tool("discover", {"cursor": f"{left['handle']}@0"})
+                    assert shown.content[0].text == str(size)  # type: ignore[union-attr]
+        for server in (both.one, both.two):
+            for bad in ({"../x": "1"}, {"x": 5}, {"x": {"base64": "?"}}, {"x": {"artifact": "none"}}, []):
+                assert (await both.code(server, code="1", session=begun["session"], files=bad))["code"] == 400
+            assert (await both.code(server, code="size", session=begun["session"]))["result"] == 1_600_000
+
+
 async def test_one_call_at_a_time_runs_in_a_session_and_a_client_that_leaves_ends_it(tmp_path: Path) -> None:
     async with replicas(tmp_path) as both:
         for server in (both.one, both.two):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,7 +30,10 @@ async def ask(url: str, method: str, params: JsonObject, capabilities: JsonObjec
     meta = {META + "protocolVersion": MODERN, META + "clientCapabilities": capabilities}
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
     sent = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": MODERN, "Mcp-Method": method, **name, **headers}
-    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=sent) as response:
+    sent["Content-Type"] = "application/json"
+    # Of a large body aiohttp wants a file.
+    data = io.BytesIO(json.dumps(body).encode())
+    async with aiohttp.ClientSession() as session, session.post(url, data=data, headers=sent) as response:
         text = await response.text()
         lines = [line.removeprefix("data:") for line in text.splitlines() if line.startswith("data:")]
         return {**json.loads(lines[-1] if lines else text), "status": response.status}

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from mcp_optimizer_api.job import pod_token, token_digest
 from mcp_optimizer_api.names import TEMPLATE_HASH_ANNOTATION
 from mcp_optimizer_api.sandbox import Sandbox, SandboxSessions
 
+SANDBOX_DOCKERFILE = Path(__file__).parents[3] / "sandbox" / "Dockerfile"
 KEY = bytes(range(32))
 NAMES = [f"team-sandbox-{number:08d}" for number in range(200)]
 
@@ -45,7 +47,9 @@ def test_the_pod_passes_pod_security_restricted() -> None:
         "runAsNonRoot": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert container["terminationMessagePath"].startswith("/root/"), "a file of the node's disk that everybody may write to"
+    assert container["terminationMessagePath"].startswith("/opt/closed/"), "a file of the node's disk that everybody may write to"
+    assert {"name": "MCP_SANDBOX_TERMINATION_LOG", "value": container["terminationMessagePath"]} in container["env"], "the agent looks whether it is closed"
+    assert "install -d -m 0700 /opt/closed" in SANDBOX_DOCKERFILE.read_text(), "the kubelet would make a folder that everybody may enter"
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
 
 

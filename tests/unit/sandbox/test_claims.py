@@ -205,6 +205,14 @@ def test_bad_settings_are_named(start: Start, name: str, value: str) -> None:
     assert name in agent.log[-1]["reason"]
 
 
+def test_a_pod_whose_jobs_could_fill_the_nodes_disk_does_not_start(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "termination-log"
+    path.touch(mode=0o666)
+    agent = start(warm=False, MCP_SANDBOX_TERMINATION_LOG=str(path))
+    assert agent.wait() == 2
+    assert repr(str(path)) in agent.log[-1]["reason"] and "mode 0700" in agent.log[-1]["reason"]
+
+
 def test_a_pod_that_can_get_out_is_not_ready_until_it_cannot(start: Start) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = str(listener.getsockname()[1])

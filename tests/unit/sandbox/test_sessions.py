@@ -6,48 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agent_process import LIMITS, AgentProcess, Link, Run, until
+from tests.agent_process import LIFE, LIMITS, AgentProcess, Session, until
 
-from mcp_optimizer_api.job import Ended, Result
+from mcp_optimizer_api.job import Result
 
 Start = Callable[..., AgentProcess]
-LIFE = {"idleSeconds": 20, "maxSeconds": 60}
-
-
-class Session:
-    """A connection that stays open for more runs."""
-
-    def __init__(self, agent: AgentProcess, code: str, *, terms: dict[str, float] | None = None, **limits: float) -> None:
-        self.link: Link = agent.connect()
-        self.number = 1
-        self.link.send({**agent.start(code, **limits), "session": {**LIFE, **(terms or {})}})
-        self.first = self.finish()
-
-    def run(self, code: str, *, answer: Any = None, **limits: float) -> Run:
-        """The next one."""
-        self.begin(code, **limits)
-        return self.finish(answer)
-
-    def begin(self, code: str, **limits: float) -> None:
-        """Send it only."""
-        self.number += 1
-        self.link.send({"type": "run", "run": self.number, "code": code, "params": {"n": self.number}, "limits": {**LIMITS, **limits}})
-
-    def finish(self, answer: Any = None) -> Run:
-        """Everything up to the result."""
-        frames: list[dict[str, Any]] = []
-        while not frames or frames[-1]["type"] not in ("result", "rejected", "ended"):
-            frames.append(self.link.receive())
-            if frames[-1]["type"] == "call":
-                reply = (answer or (lambda call: {"ok": True, "value": call["arguments"]}))(frames[-1])
-                if reply is not None:
-                    self.link.send({"type": "callResult", "run": self.number, "seq": frames[-1]["seq"], **reply})
-        return Run(frames)
-
-    def ended(self) -> str:
-        """Why there will be no more runs."""
-        frame = self.link.receive()
-        return Ended.model_validate(frame).message
 
 
 def worker_of(agent: AgentProcess) -> int:

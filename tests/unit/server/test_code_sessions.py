@@ -6,12 +6,14 @@ from typing import Any, cast
 
 import pytest
 
+from mcp_optimizer.artifacts import Artifacts
 from mcp_optimizer.context import PLAIN
 from mcp_optimizer.errors import NOT_FOUND, TOO_MANY, UNAVAILABLE, CallFailure
 from mcp_optimizer.keys import Keys
 from mcp_optimizer.lane import JobOutcome
 from mcp_optimizer.preflight.preflight import PreflightFailure
 from mcp_optimizer.seal import Sealer
+from mcp_optimizer.state.handles import Handles
 from mcp_optimizer.state.peers import GONE, Peers
 from mcp_optimizer.state.signature import Signatures
 from mcp_optimizer.tools.code import CodeSessions
@@ -56,7 +58,9 @@ def sessions_of(session: Dying, check: Any = passes, **bounds: Any) -> CodeSessi
     invoker = SimpleNamespace(snapshot=lambda: SimpleNamespace(config=SimpleNamespace(sandbox=sandbox)))
     aids = SimpleNamespace(preflight=SimpleNamespace(check=check), questions=None)
     peers = Peers(Signatures(Keys(None)))
-    return CodeSessions(cast(Any, Lane(session)), cast(Any, invoker), cast(Any, aids), Sealer(Keys(None)), peers, cast(Any, None))
+    sealer = Sealer(Keys(None))
+    artifacts = Artifacts(Handles(sealer, peers))
+    return CodeSessions(cast(Any, Lane(session)), cast(Any, invoker), cast(Any, aids), artifacts, sealer, peers, cast(Any, None))
 
 
 async def test_sessions_that_are_asked_for_at_once_are_no_more_than_there_may_be() -> None:

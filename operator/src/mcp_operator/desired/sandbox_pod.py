@@ -34,8 +34,9 @@ DEADLINE_MARGIN_SECONDS: Final = 60
 GRACE_SECONDS: Final = 1
 LINGER_SECONDS: Final = "0.75"
 """Together with what the kubelet takes to see the end, less than three periods of the probe: a Pod that is seen to be busy costs a status more."""
-TERMINATION_MESSAGE_PATH: Final = "/root/termination-log"
-"""The kubelet puts a file of the node's disk there that everybody may write to, without a limit. Below a folder of root's nobody gets to it."""
+TERMINATION_MESSAGE_PATH: Final = "/opt/closed/termination-log"
+"""The kubelet puts a file of the node's disk there that everybody may write to, without a limit. In our image nobody but root may enter the
+folder; in another one the agent finds the file open and refuses to start."""
 _FIRST_UID, _UIDS = 20_000, 40_000
 
 
@@ -159,8 +160,21 @@ def _pod_spec(template: PoolTemplate, pod_name: str) -> Manifest:
     return spec
 
 
-def _unchecked(template: PoolTemplate) -> list[Manifest]:
-    return [{"name": "MCP_SANDBOX_EGRESS", "value": "unchecked"}] if template.sandbox.allow_unenforced_egress else []
+def _environment(template: PoolTemplate, pod_name: str) -> list[Manifest]:
+    """What the agent is told. Nothing secret: its job may find it."""
+    told = {
+        "MCP_SANDBOX_POD": pod_name,
+        "MCP_SANDBOX_TOKEN_SHA256": token_digest(pod_token(template.pool_key, pod_name)),
+        "MCP_SANDBOX_IDLE_SECONDS": str(idle_seconds(pod_name)),
+        "MCP_SANDBOX_LINGER_SECONDS": LINGER_SECONDS,
+        "MCP_SANDBOX_WORKDIR": WORKDIR,
+        "MCP_SANDBOX_TERMINATION_LOG": TERMINATION_MESSAGE_PATH,
+        "TMPDIR": WORKDIR,
+        "HOME": WORKDIR,
+    }
+    if template.sandbox.allow_unenforced_egress:
+        told["MCP_SANDBOX_EGRESS"] = "unchecked"
+    return [{"name": name, "value": value} for name, value in told.items()]
 
 
 def _container(template: PoolTemplate, pod_name: str) -> Manifest:
@@ -169,16 +183,7 @@ def _container(template: PoolTemplate, pod_name: str) -> Manifest:
         "name": "sandbox",
         "image": template.sandbox.image or template.image,
         "imagePullPolicy": template.pull_policy,
-        "env": [
-            {"name": "MCP_SANDBOX_POD", "value": pod_name},
-            {"name": "MCP_SANDBOX_TOKEN_SHA256", "value": token_digest(pod_token(template.pool_key, pod_name))},
-            {"name": "MCP_SANDBOX_IDLE_SECONDS", "value": str(idle_seconds(pod_name))},
-            {"name": "MCP_SANDBOX_LINGER_SECONDS", "value": LINGER_SECONDS},
-            {"name": "MCP_SANDBOX_WORKDIR", "value": WORKDIR},
-            {"name": "TMPDIR", "value": WORKDIR},
-            {"name": "HOME", "value": WORKDIR},
-            *_unchecked(template),
-        ],
+        "env": _environment(template, pod_name),
         "terminationMessagePath": TERMINATION_MESSAGE_PATH,
         "ports": [{"name": "job", "containerPort": JOB_PORT}, {"name": "health", "containerPort": JOB_HEALTH_PORT}],
         "readinessProbe": {

@@ -13,11 +13,12 @@ from typing import Protocol
 from mcp_optimizer.errors import BAD_REQUEST, UNAVAILABLE, CallFailure
 from mcp_optimizer.kube import Event
 from mcp_optimizer.lane import JobRequest
-from mcp_optimizer_api.job import FileNotice, JobLimits, SessionTerms, Start
+from mcp_optimizer_api.job import JobLimits, SessionTerms, Start
 from mcp_optimizer_api.stats import SandboxEvent
 
 from .announcements import Announcements
 from .claim import Refused, claim
+from .files import notices
 from .key import KeyMissing, PoolKey
 from .pods import SandboxPod
 from .pool import WarmPool
@@ -168,7 +169,6 @@ class Claims:
 
 
 def _start(job: JobRequest, name: str, token: str, limits: JobLimits, session: SessionTerms | None) -> Start:
-    files = [FileNotice(name=file.name, size=len(file.data)) for file in job.files]
     return Start(
         token=token,
         job=name,
@@ -177,6 +177,6 @@ def _start(job: JobRequest, name: str, token: str, limits: JobLimits, session: S
         limits=limits,
         session=session,
         seed=job.seed,
-        files=files,
+        files=notices(job.files),
         artifacts=job.artifacts,
     )

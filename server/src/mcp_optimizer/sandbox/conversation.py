@@ -4,10 +4,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
 
 from mcp_optimizer.errors import BAD_GATEWAY, INTERNAL, TOO_MANY
-from mcp_optimizer.lane import CallOutcome, JobFile, JobOutcome, OnCall, OnOutput
+from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest, OnCall, OnOutput
 from mcp_optimizer.memory import current, holding_beside
 from mcp_optimizer.ration import Portion, Ration
 from mcp_optimizer.visible import visible_text
@@ -17,7 +16,6 @@ from mcp_optimizer_api.job import (
     QUESTION,
     AgentFrame,
     Artifact,
-    ArtifactLimits,
     Call,
     CallError,
     CallResult,
@@ -64,19 +62,16 @@ class Conversation:
         progress: OnOutput | None,
         ration: Ration,
         *,
+        job: JobRequest,
         number: int = 1,
-        files: Sequence[JobFile] = (),
-        artifacts: ArtifactLimits | None = None,
         kinds: frozenset[str] = KINDS,
-        session: bool = False,
     ) -> None:
         """`kinds`: what an error may be; another one is told as `killed`."""
         self._wire = wire
-        self._files = files
-        self._intake = Intake(artifacts, current())
+        self._job = job
+        self._intake = Intake(job.artifacts, current())
         self._number = number
         self._kinds = kinds
-        self._session = session
         self.kept = False
         """Whether the connection is good for another run."""
         self._ration = ration
@@ -98,7 +93,7 @@ class Conversation:
             async with deadline:
                 # An agent that hung up has said why.
                 with contextlib.suppress(OSError):
-                    await send_files(self._wire, self._files)
+                    await send_files(self._wire, self._job.files)
                 return self._reported(await self._until_result())
         except SessionOver as over:
             return self._ended("killed", f"the session ended before the code began: {over}")
@@ -131,7 +126,7 @@ class Conversation:
                 if isinstance(frame, Result | Output | Call) and frame.run != self._number:
                     raise ProtocolError(f"{frame.type} of run {frame.run} in run {self._number}")
                 if isinstance(frame, Result):
-                    self.kept = self._session and frame.open
+                    self.kept = self._job.session and frame.open
                     return frame
                 if isinstance(frame, Ended) and self._number > 1:
                     raise SessionOver(frame.message[:MAX_REASON])

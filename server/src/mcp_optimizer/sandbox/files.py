@@ -9,7 +9,7 @@ from mcp_optimizer.lane import Artifact, JobFile, LeftOut
 from mcp_optimizer.memory import Holding
 from mcp_optimizer_api.filenames import why_no_name
 from mcp_optimizer_api.job import Artifact as Piece
-from mcp_optimizer_api.job import ArtifactLimits, File
+from mcp_optimizer_api.job import ArtifactLimits, File, FileNotice
 from mcp_optimizer_api.job import LeftOut as Notice
 
 from .wire import ProtocolError, Wire, encode
@@ -19,15 +19,20 @@ MAX_LEFT_OUT: Final = 60
 MAX_REASON: Final = 300
 
 
+def notices(files: Iterable[JobFile]) -> list[FileNotice]:
+    """What is told of them beforehand."""
+    return [FileNotice(name=file.name, size=len(file.data)) for file in files]
+
+
 async def send_files(wire: Wire, files: Iterable[JobFile]) -> None:
-    """The bytes of all files, in the order in which `start` announced them. OSError when the connection is gone."""
+    """The bytes of all files, in the order in which they were announced. OSError when the connection is gone."""
     for file in files:
         for start in range(0, len(file.data), PIECE_BYTES):
             await wire.send(encode(File(data=base64.b64encode(file.data[start : start + PIECE_BYTES]).decode())))
 
 
 class Intake:
-    """The files of one job. `holding` is what its request may keep in memory; where it has no room, a file is left out."""
+    """The files of one run. `holding` is what its request may keep in memory; where it has no room, a file is left out."""
 
     def __init__(self, limits: ArtifactLimits | None, holding: Holding | None) -> None:
         self._limits = limits or ArtifactLimits(max_count=0, max_bytes=0)

@@ -134,9 +134,7 @@ class PodLane:
             raise
         except MayHaveRun as unknown:
             return self._lost_at_the_start(unknown)
-        conversation = Conversation(
-            held.wire, limits, on_call, progress, self._ration, session=job.session, files=job.files, artifacts=job.artifacts
-        )
+        conversation = Conversation(held.wire, limits, on_call, progress, self._ration, job=job)
         outcome = await self._converse(conversation, held)
         if not conversation.kept:
             return outcome
@@ -146,10 +144,11 @@ class PodLane:
 
     async def _run_in_session(self, session: PodSession, job: JobRequest, on_call: OnCall, progress: OnOutput | None) -> JobOutcome:
         limits = _limits(job, self._enabled_config())
+        job = replace(job, session=True)
 
         async def run() -> JobOutcome:
             await session.begin(job, limits)
-            conversation = Conversation(session.held.wire, limits, on_call, progress, self._ration, number=session.number, session=True)
+            conversation = Conversation(session.held.wire, limits, on_call, progress, self._ration, job=job, number=session.number)
             outcome = await self._converse(conversation, session.held)
             return replace(outcome, session=session if conversation.kept else None)
 
@@ -183,7 +182,7 @@ class PodLane:
         except MayHaveRun as unknown:
             raise CallFailure(UNAVAILABLE, str(unknown)) from None
         try:
-            return held.pod, await Conversation(held.wire, limits, _no_tool, None, self._ration).run()
+            return held.pod, await Conversation(held.wire, limits, _no_tool, None, self._ration, job=job).run()
         finally:
             held.release()
 

@@ -11,6 +11,7 @@ from mcp_optimizer_api.config import SessionsConfig
 from mcp_optimizer_api.job import Ended, Run, RunLimits
 
 from .conversation import MAX_REASON
+from .files import notices
 from .held import HeldPod
 from .wire import ProtocolError, Unsendable, encode
 
@@ -65,7 +66,10 @@ class PodSession:
     async def begin(self, job: JobRequest, limits: RunLimits) -> None:
         """Send the code of the next run. CallFailure 400 when it fits into no frame."""
         try:
-            frame = encode(Run(run=self.number + 1, code=job.code, params=job.params, limits=limits))
+            files = notices(job.files)
+            frame = encode(
+                Run(run=self.number + 1, code=job.code, params=job.params, limits=limits, files=files, artifacts=job.artifacts)
+            )
         except Unsendable as error:
             raise CallFailure(BAD_REQUEST, f"code and params together are too large for a sandbox: {error}") from None
         self.number += 1

@@ -13,25 +13,42 @@ from mcp_optimizer_api.filenames import why_no_name
 MAX_FILES: Final = 64
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of all files of one job: as much as one job can leave behind for the next."""
+_HANDLE: Final = "artifact"
 
 
 async def files_of(arguments: Mapping[str, Any], artifacts: Artifacts) -> tuple[JobFile, ...]:
     """The files, those of earlier jobs fetched. Raises `CallFailure`: 400, and for handles what `Artifacts.fetch` says."""
-    given = arguments.get("files")
-    if given is None:
-        return ()
-    if not isinstance(given, dict) or len(given) > MAX_FILES:
-        raise CallFailure(BAD_REQUEST, f"files must be an object of at most {MAX_FILES} names with their contents")
-    _check_names(given)
     files: list[JobFile] = []
     left = MAX_BYTES
-    for name, content in given.items():
+    for name, content in _given(arguments).items():
         data = await _data(name, content, artifacts)
         left -= len(data)
         if left < 0:
             raise CallFailure(BAD_REQUEST, f"files have more than {MAX_BYTES} bytes together at {name!r}: pass less, or in several jobs")
         files.append(JobFile(name, data))
     return tuple(files)
+
+
+async def lent(arguments: Mapping[str, Any], artifacts: Artifacts) -> dict[str, Any]:
+    """The argument for another replica: handles in place of contents, which would not fit into its question. Raises `CallFailure`."""
+    return {name: {_HANDLE: await _handle_of(name, content, artifacts)} for name, content in _given(arguments).items()}
+
+
+async def _handle_of(name: str, content: Any, artifacts: Artifacts) -> str:
+    if isinstance(content, dict) and content.keys() == {_HANDLE} and isinstance(content[_HANDLE], str):
+        return str(content[_HANDLE])
+    return artifacts.lend(await _data(name, content, artifacts))
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The argument, its names checked."""
+    given = arguments.get("files")
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or len(given) > MAX_FILES:
+        raise CallFailure(BAD_REQUEST, f"files must be an object of at most {MAX_FILES} names with their contents")
+    _check_names(given)
+    return given
 
 
 def _check_names(names: Mapping[str, Any]) -> None:
@@ -56,7 +73,7 @@ async def _data(name: str, content: Any, artifacts: Artifacts) -> bytes:
                 raise CallFailure(
                     BAD_REQUEST, f"files: {name[:100]!r} is no base64 text (standard alphabet, padded, no line breaks)"
                 ) from None
-        if kind == "artifact" and isinstance(value, str):
+        if kind == _HANDLE and isinstance(value, str):
             return await artifacts.fetch(value)
     raise CallFailure(
         BAD_REQUEST, f'files: {name[:100]!r} must be text, {{"base64": "…"}} or {{"artifact": "handle of an earlier job\'s file"}}'

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mcp_optimizer.artifacts import Artifacts
 from mcp_optimizer.clients import current_client, serve
 from mcp_optimizer.context import PLAIN, CallContext
 from mcp_optimizer.errors import BAD_REQUEST, CONFLICT, NOT_FOUND, TOO_MANY, UNAVAILABLE, CallFailure
@@ -23,6 +24,7 @@ from mcp_optimizer.state.store import ID_BYTES, Store
 from mcp_optimizer.state.tasks import Tasks
 from mcp_optimizer_api.config import SandboxConfig
 
+from .files import files_of, lent
 from .following import explained, followed
 from .request import request_of
 from .result import result_of
@@ -49,8 +51,11 @@ class _Entry:
 class CodeSessions:
     """This replica's sessions, and the way to those of others."""
 
-    def __init__(self, lane: SandboxLane, invoker: Invoker, aids: Aids, sealer: Sealer, peers: Peers, tasks: Tasks) -> None:
-        self._lane, self._invoker, self._aids, self._sealer, self._peers, self._tasks = lane, invoker, aids, sealer, peers, tasks
+    def __init__(
+        self, lane: SandboxLane, invoker: Invoker, aids: Aids, artifacts: Artifacts, sealer: Sealer, peers: Peers, tasks: Tasks
+    ) -> None:
+        self._lane, self._invoker, self._aids, self._artifacts = lane, invoker, aids, artifacts
+        self._sealer, self._peers, self._tasks = sealer, peers, tasks
         self._open: dict[bytes, _Entry] = {}
         self._opening = 0
         self._ended: Store[str] = Store(max_entries=REMEMBERED, max_bytes=REMEMBERED * 1000)
@@ -67,7 +72,7 @@ class CodeSessions:
         if not _code(arguments):
             await self._peers.ask(owner, "session-end", {"id": key.hex()})
             return text_result(compact({"session": ENDED}))
-        own = {part: value for part, value in arguments.items() if part not in ("session", "detach")}
+        own = {part: value for part, value in arguments.items() if part not in ("session", "detach", "files")}
         question: Question = {"id": key.hex(), "call": secrets.token_hex(8), "arguments": own, "trace": dict(context.trace or {})}
         question["client"] = current_client()
         if len(compact(question)) > MAX_QUESTION:
@@ -75,13 +80,14 @@ class CodeSessions:
                 BAD_REQUEST, f"code and params have more than {MAX_QUESTION} bytes together: pass less, or let the code fetch it"
             )
         if owner == self._peers.address:
-            return await self._run_here(key, self._free(key), own, context, progress)
+            return await self._run_here(key, self._free(key), arguments, context, progress)
+        own["files"] = await lent(arguments, self._artifacts)
         fields, _ = await self._asked_owner(owner, question)
         return await followed(self._tasks, fields["task"], progress)
 
     async def _begin(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         sandbox = sandbox_of(self._invoker)
-        job = _job_of(arguments, sandbox)
+        job = replace(_job_of(arguments, sandbox), files=await files_of(arguments, self._artifacts))
         most = sandbox.sessions.max_sessions
         if not most:
             raise CallFailure(BAD_REQUEST, "this endpoint keeps no sessions (spec.sandbox.sessions.maxSessions is 0): leave out session")
@@ -96,10 +102,11 @@ class CodeSessions:
             outcome = await run_job(self._lane.run, job, calls_of(self._invoker, self._aids, context), progress)
         finally:
             self._opening -= 1
+        about = self._artifacts.keep(outcome)
         if outcome.session is None:
-            return result_of(outcome, {"session": ENDED})
+            return result_of(outcome, {**about, "session": ENDED})
         self._open[key] = _Entry(outcome.session)
-        return result_of(outcome, {"session": handle})
+        return result_of(outcome, {**about, "session": handle})
 
     async def _run_here(
         self, key: bytes, entry: _Entry, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None
@@ -109,12 +116,14 @@ class CodeSessions:
         entry.busy = True
         try:
             job = _job_of(arguments, sandbox_of(self._invoker))
+            job = replace(job, files=await files_of(arguments, self._artifacts))
             outcome = await run_job(entry.session.run, job, calls_of(self._invoker, self._aids, context), progress)
         finally:
             entry.busy = False
             if entry.session.ended is not None:
                 self._forget([key])
-        return result_of(outcome, {} if outcome.session is not None else {"session": ENDED})
+        over = {} if outcome.session is not None else {"session": ENDED}
+        return result_of(outcome, {**self._artifacts.keep(outcome), **over})
 
     def _handle(self, seconds: float) -> tuple[str, bytes]:
         key = secrets.token_bytes(ID_BYTES)
@@ -189,11 +198,11 @@ class CodeSessions:
 
 
 def _job_of(arguments: dict[str, Any], sandbox: SandboxConfig) -> JobRequest:
-    """A run of a session: without files, which belong to a job of its own."""
-    for name in ("files", "record", "replay"):
+    """A run of a session, still without its files."""
+    for name in ("record", "replay"):
         if arguments.get(name):
             raise CallFailure(BAD_REQUEST, f"{name} cannot be given with session: leave it out, or run the code without a session")
-    return replace(request_of(arguments, sandbox), session=True, artifacts=None, lane="pod")
+    return replace(request_of(arguments, sandbox), session=True, lane="pod")
 
 
 def _code(arguments: dict[str, Any]) -> bool:
