@@ -33,12 +33,26 @@ async def session_of_two_runs(url: str, namespace: str, name: str) -> None:
     _, text, second = await agent.call(url, "execute_code", code="time.sleep(0.5)\n[x, len(ticks)]", session=session)
     assert (first["result"][0], second["result"][0]) == (41, 41), text
     assert second["result"][1] > first["result"][1], "its thread goes on while a call runs"
+    await files_of_two_runs(url, session)
     before = pods(namespace, name)
     failed, text, _ = await agent.call(url, "execute_code", code="", session=session)
     assert not failed, text
     waiting.until("the session's Pod has ended", lambda: before - pods(namespace, name), seconds=60)
     failed, text, _ = await agent.call(url, "execute_code", code="x", session=session)
     assert failed and "404" in text
+
+
+async def files_of_two_runs(url: str, session: str) -> None:
+    """Each run has its own, leaves what it changed, and follows no link that an earlier one has laid."""
+    code = "(artifacts / 'copy').write_text((files / 'd/a').read_text() * 2)\nimport os\nos.symlink('/tmp', 'in/link')\nNone"
+    failed, text, first = await agent.call(url, "execute_code", code=code, session=session, files={"d/a": "one"})
+    assert not failed and [(file["name"], file["bytes"]) for file in first["artifacts"]] == [("copy", 6)], text
+    given = {"d/a": {"artifact": first["artifacts"][0]["handle"]}}
+    code = "(artifacts / 'other').write_text('2')\n(files / 'd/a').read_text()"
+    failed, text, second = await agent.call(url, "execute_code", code=code, session=session, files=given)
+    assert (failed, second["result"], [file["name"] for file in second["artifacts"]]) == (False, "oneone", ["other"]), text
+    failed, text, third = await agent.call(url, "execute_code", code="x", session=session, files={"link/a": "x"})
+    assert failed and "could not be written" in third["message"], text
 
 
 async def test_a_session_keeps_its_pod_until_it_is_ended(endpoint: str, stack: str) -> None:

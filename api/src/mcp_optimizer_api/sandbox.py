@@ -177,7 +177,9 @@ class Sandbox(Resource):
         )
     )
 
-    image: Image | None = Field(default=None, description="Image of the sandbox, built from the default one. Default: the one that the operator was given.")
+    image: Image | None = Field(
+        default=None, description="Image of the sandbox, built from the default one. Default: the one that the operator was given."
+    )
     runtime_class_name: ObjectName | None = Field(
         default=None, description="RuntimeClass of the Pods, for example gvisor or kata. A missing one refuses jobs."
     )

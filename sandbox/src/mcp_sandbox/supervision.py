@@ -179,7 +179,9 @@ class RunningJob:
             thaw(self._worker.pid)
 
     def _without_files(self, request: RunRequest, problem: str) -> None:
-        message = f"a file of the job could not be written ({problem}), and its code did not run: pass less, or raise spec.sandbox.diskLimit"
+        message = (
+            f"a file of the job could not be written ({problem}), and its code did not run: pass less, or raise spec.sandbox.diskLimit"
+        )
         if request.number == 1:
             self.fail("killed", message)
         else:
@@ -210,7 +212,9 @@ class RunningJob:
         self._run = self._delivery = None
         if (session := self._request.session) is not None:
             seconds = session.idle_seconds
-            self._set_timer(seconds, lambda: self.fail("timeout", f"the session had no run for {seconds:g} s and was ended: start a new one"))
+            self._set_timer(
+                seconds, lambda: self.fail("timeout", f"the session had no run for {seconds:g} s and was ended: start a new one")
+            )
 
     def _next_run(self, frame: dict[str, object]) -> None:
         if self._request.session is None or self._run is not None or self._ending:

@@ -48,7 +48,9 @@ def test_the_pod_passes_pod_security_restricted() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert container["terminationMessagePath"].startswith("/opt/closed/"), "a file of the node's disk that everybody may write to"
-    assert {"name": "MCP_SANDBOX_TERMINATION_LOG", "value": container["terminationMessagePath"]} in container["env"], "the agent looks whether it is closed"
+    assert {"name": "MCP_SANDBOX_TERMINATION_LOG", "value": container["terminationMessagePath"]} in container["env"], (
+        "the agent looks whether it is closed"
+    )
     assert "install -d -m 0700 /opt/closed" in SANDBOX_DOCKERFILE.read_text(), "the kubelet would make a folder that everybody may enter"
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
 

@@ -67,9 +67,7 @@ class PodSession:
         """Send the code of the next run. CallFailure 400 when it fits into no frame."""
         try:
             files = notices(job.files)
-            frame = encode(
-                Run(run=self.number + 1, code=job.code, params=job.params, limits=limits, files=files, artifacts=job.artifacts)
-            )
+            frame = encode(Run(run=self.number + 1, code=job.code, params=job.params, limits=limits, files=files, artifacts=job.artifacts))
         except Unsendable as error:
             raise CallFailure(BAD_REQUEST, f"code and params together are too large for a sandbox: {error}") from None
         self.number += 1
