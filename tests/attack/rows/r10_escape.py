@@ -4,7 +4,7 @@ import json
 
 from scripts.stack.shell import get
 
-from tests.attack.removals import CONTAINER, NO_FILTER, field
+from tests.attack.removals import CONTAINER, NO_FILTER, field, may_be_root
 from tests.attack.vocabulary import Control, Manifest, Removal, Row, Target
 
 ESCAPE = r"""
@@ -125,6 +125,7 @@ def _root(pod: Manifest) -> None:
     for context in (pod["spec"]["securityContext"], pod["spec"]["containers"][0]["securityContext"]):
         context["runAsNonRoot"] = False
     pod["spec"]["securityContext"]["runAsUser"] = 0
+    may_be_root(pod)
 
 
 NO_SECCOMP = Removal(name="no seccomp profile", pod=field("spec", "securityContext", "seccompProfile", value={"type": "Unconfined"}))

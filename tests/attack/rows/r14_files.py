@@ -2,6 +2,7 @@
 
 import json
 
+from tests.attack.removals import may_be_root
 from tests.attack.vocabulary import Control, Manifest, Outcome, Removal, Row, Target
 
 OUTSIDE = """
@@ -149,6 +150,7 @@ def _writable_root(pod: Manifest) -> None:
 def _root_with_capabilities(pod: Manifest) -> None:
     pod["spec"]["securityContext"] = {"seccompProfile": pod["spec"]["securityContext"]["seccompProfile"]}
     pod["spec"]["containers"][0]["securityContext"] = {"readOnlyRootFilesystem": True, "runAsUser": 0}
+    may_be_root(pod)
 
 
 ROW = Row(
