@@ -35,6 +35,8 @@ NO_FILTER = Removal(name="no system call filter of the agent", agent="import mcp
 NO_DEADLINE = Removal(
     name="no deadline in the agent", agent="import mcp_sandbox.supervision as s\ns.RunningJob._time_is_up = lambda *a: None"
 )
+
+
 def may_be_root(pod: Manifest) -> None:
     """Takes away the agent's own look at the kubelet's file, which root may write to: it would not start."""
     container = pod["spec"]["containers"][0]
