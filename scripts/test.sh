@@ -40,7 +40,7 @@ finish $a integration-a || failed=1
 finish $c integration-c || failed=1
 finish $b integration-b || failed=1
 finish $d cluster || failed=1
-section "end to end"; "$py" -m pytest -q -m e2e tests/e2e --durations=15 || failed=1
+section "end to end"; MCP_E2E_HAND_OVER=1 "$py" -m pytest -q -m e2e tests/e2e --durations=15 || failed=1
 section "attacks; the proofs are in make test-long"; "$py" -m tests.attack --only attacks || failed=1
 section "done"
 exit $failed

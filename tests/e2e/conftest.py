@@ -1,6 +1,7 @@
 """One cluster and one installed operator for the whole session; one namespace per test module.
 
-`MCP_E2E_KEEP=1` leaves namespaces and the release in place for a look around.
+`MCP_E2E_KEEP=1` leaves namespaces and the release in place for a look around. `MCP_E2E_HAND_OVER=1` leaves the release to those who install it
+next and end with its removal: the attacks in `make test`.
 """
 
 import json
@@ -17,6 +18,7 @@ from scripts.stack.shell import devcluster, get, kubectl
 Images = dict[str, dict[str, str]]
 PREFIX = "e2e-"
 KEEP = os.environ.get("MCP_E2E_KEEP") == "1"
+HAND_OVER = os.environ.get("MCP_E2E_HAND_OVER") == "1"
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,7 @@ def operator(images: Images) -> Iterator[Images]:
     """The operator, installed with Helm as a user would."""
     install.install_chart(images)
     yield images
-    if not KEEP:
+    if not KEEP and not HAND_OVER:
         waiting.until("the namespaces are gone", lambda: not any(map(_is_ours, get("namespaces"))), seconds=180, every=1)
         install.uninstall_chart()
 
