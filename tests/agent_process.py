@@ -217,6 +217,20 @@ class Session:
         return Ended.model_validate(self.link.receive()).message
 
 
+def worker_of(agent: AgentProcess) -> int:
+    """The one process that a warm agent has."""
+    return agent.children()[0]
+
+
+def state_of(pid: int) -> str:
+    """`T` while it stands still, `Z` when it is dead; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 def _no_tool(frame: dict[str, Any]) -> dict[str, Any]:
     return {"ok": False, "error": {"code": 404, "message": f"no tool {frame['tool']}"}}
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from .outbox import Outbox
 from .owner import Owner
+from .run import Outcome
 
 SECONDS = 4.0
 """The server waits five for the result of a job whose time is up."""
@@ -13,9 +14,10 @@ SECONDS = 4.0
 class Delivery:
     """`then` is called once all files are sent: the outbox knows what was left out."""
 
-    def __init__(self, owner: Owner, outbox: Outbox, then: Callable[[Outbox], None]) -> None:
+    def __init__(self, owner: Owner, outbox: Outbox, outcome: Outcome, then: Callable[[Outcome, Outbox], None]) -> None:
         self._owner = owner
         self._outbox = outbox
+        self.outcome = outcome
         self._frames = outbox.frames()
         self._then = then
         self._full = False
@@ -38,7 +40,7 @@ class Delivery:
 
     def _time_is_up(self) -> None:
         if not self.over:
-            self._outbox.left_out.append({"name": "…", "reason": f"the rest was not taken within {SECONDS:g} s"})
+            self._outbox.cut_short(f"the rest was not taken within {SECONDS:g} s")
             self._finish()
 
     def abandon(self) -> None:
@@ -48,4 +50,4 @@ class Delivery:
 
     def _finish(self) -> None:
         self.abandon()
-        self._then(self._outbox)
+        self._then(self.outcome, self._outbox)

@@ -6,8 +6,10 @@ What the folder has become in earlier runs of a session is the job's doing: each
 import base64
 import binascii
 import contextlib
+import errno
 import os
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +30,14 @@ class Notice:
 class Inbox:
     """Takes the bytes of all files in the order of the notices, in pieces of any size.
 
-    A file that cannot be written is the `problem`. The bytes that are on their way are taken all the same, and dropped.
+    A file that cannot be written is the `problem`, and nothing of it stays. The bytes that are on their way are taken all the same, and dropped.
     """
 
     def __init__(self, workdir: str, notices: tuple[Notice, ...]) -> None:
         self._workdir = workdir
         self._coming = deque(notices)
         self._file = -1
+        self._name = ""
         self._left = 0
         self.problem: str | None = None
 
@@ -45,7 +48,7 @@ class Inbox:
             if not self._coming:
                 return True
             notice = self._coming.popleft()
-            self._left = notice.size
+            self._name, self._left = notice.name, notice.size
             if self.problem is None:
                 try:
                     self._file = _create(self._workdir, notice.name)
@@ -74,8 +77,15 @@ class Inbox:
         return self.open()
 
     def _give_up(self, error: OSError) -> None:
-        self.problem = error.strerror or type(error).__name__
-        self.close()
+        no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = (
+            "pass less, or raise spec.sandbox.diskLimit" if no_room else "an earlier run has put something else in its place, remove that"
+        )
+        self.problem = f"the file {self._name!r} could not be written below in/ ({error.strerror}): {advice}"
+        if self._file >= 0:
+            self.close()
+            with contextlib.suppress(OSError), _folder_of(self._workdir, self._name) as (folder, last):
+                os.unlink(last, dir_fd=folder)
 
     def close(self) -> None:
         """Let go of the file that is open, if there is one."""
@@ -84,8 +94,9 @@ class Inbox:
             self._file = -1
 
 
-def _create(workdir: str, name: str) -> int:
-    """A new file in place of one that is there."""
+@contextlib.contextmanager
+def _folder_of(workdir: str, name: str) -> Iterator[tuple[int, str]]:
+    """The folder that the file is to be in, made where it is missing, and the last part of its name."""
     folder = open_folder(workdir, None)
     *folders, last = FOLDER, *name.split("/")
     try:
@@ -95,8 +106,14 @@ def _create(workdir: str, name: str) -> int:
             below = open_folder(part, folder)
             os.close(folder)
             folder = below
+        yield folder, last
+    finally:
+        os.close(folder)
+
+
+def _create(workdir: str, name: str) -> int:
+    """A new file in place of one that is there."""
+    with _folder_of(workdir, name) as (folder, last):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(last, dir_fd=folder)
         return os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
-    finally:
-        os.close(folder)

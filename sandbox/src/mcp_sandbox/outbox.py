@@ -6,6 +6,7 @@ with one name are read.
 """
 
 import base64
+import hashlib
 import os
 import stat
 from collections.abc import Generator, Mapping
@@ -25,10 +26,16 @@ MAX_LEFT_OUT = 50
 _KINDS = ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
 
-TICK_SECONDS = 0.02
-"""Time stamps of files are at most this coarse: the kernel takes them from its last tick."""
-Stamp = tuple[int, int, int, int]
-"""Number, size and times of a file: another one, or whoever writes to it, changes it. Nobody but the clock can set the last of them."""
+@dataclass(frozen=True)
+class Taken:
+    """A file as it was when it was taken.
+
+    Whoever rewrites or touches it changes its stamp (number, size, time of the last change), and it is taken again. Stores through a
+    mapping, and a second change within a tick of the kernel's clock, show in the digest alone.
+    """
+
+    stamp: tuple[int, int, int]
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,16 @@ class OutboxLimits:
 class Outbox:
     """`frames` reads the files; `left_out` then tells of the others, with reasons, and `taken` what a later look need not take again."""
 
-    def __init__(self, workdir: str, limits: OutboxLimits, known: Mapping[str, Stamp]) -> None:
+    def __init__(self, workdir: str, limits: OutboxLimits, known: Mapping[str, Taken]) -> None:
         """`known`: what was taken in earlier runs and is left where it is if nobody has changed it since."""
         self._workdir = workdir
         self._limits = limits
         self._known = known
-        self.taken: dict[str, Stamp] = {}
+        self.taken: dict[str, Taken] = {}
         self._bytes = limits.max_bytes
         self._files = limits.max_count
+        self._compared = limits.max_bytes
+        """Bytes that are read only to see whether they have changed. Beyond, files count as changed."""
         self._seen = 0
         self.left_out: list[dict[str, str]] = []
 
@@ -69,6 +78,11 @@ class Outbox:
             self._leave_out(FOLDER, f"it cannot be opened: {error.strerror}")
             return
         yield from self._walk(folder, "")
+
+    def cut_short(self, reason: str) -> None:
+        """The rest is not read: what was known of it stays so."""
+        self.left_out.append({"name": "…", "reason": reason})
+        self.taken = {**self._known, **self.taken}
 
     def _walk(self, folder: int, prefix: str) -> Generator[bytes, None, None]:
         try:
@@ -94,13 +108,14 @@ class Outbox:
                 else:
                     yield from self._walk(open_folder(name, folder), f"{path}/")
                 return
-            stamp = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-            if self._known.get(path) != stamp:
-                if (reason := self._why_not(path, found)) is not None:
-                    self._leave_out(path, reason)
-                    return
-                yield from self._read(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), path)
-            self.taken[path] = stamp
+            stamp, known = (found.st_ino, found.st_size, found.st_ctime_ns), self._known.get(path)
+            if known is not None and known.stamp == stamp and self._is_unchanged(_open_file(name, folder), known):
+                self.taken[path] = known
+                return
+            if (reason := self._why_not(path, found)) is not None:
+                self._leave_out(path, reason)
+                return
+            self.taken[path] = Taken(stamp, (yield from self._read(_open_file(name, folder), path)))
         except OSError as error:
             self._leave_out(path, f"it cannot be read: {error.strerror}")
 
@@ -120,7 +135,14 @@ class Outbox:
             )
         return None
 
-    def _read(self, file: int, path: str) -> Generator[bytes, None, None]:
+    def _is_unchanged(self, file: int, known: Taken) -> bool:
+        with open(file, "rb") as opened:
+            self._compared -= known.stamp[1]
+            return self._compared >= 0 and hashlib.file_digest(opened, "sha256").digest() == known.digest
+
+    def _read(self, file: int, path: str) -> Generator[bytes, None, bytes]:
+        """Its pieces; returns its digest."""
+        digest = hashlib.sha256()
         try:
             size = left = os.fstat(file).st_size
             self._files -= 1
@@ -128,9 +150,10 @@ class Outbox:
             while True:
                 data = os.read(file, min(left, PIECE_BYTES)) if left else b""
                 left -= len(data)
+                digest.update(data)
                 yield encode({"type": "artifact", "name": path, "size": size, "data": base64.b64encode(data).decode()})
                 if not left or not data:
-                    return
+                    return digest.digest()
         finally:
             os.close(file)
 
@@ -139,3 +162,7 @@ class Outbox:
             self.left_out.append({"name": printable(name), "reason": reason})
         elif len(self.left_out) == MAX_LEFT_OUT:
             self.left_out.append({"name": "…", "reason": "more were left out"})
+
+
+def _open_file(name: str, folder: int) -> int:
+    return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)

@@ -77,10 +77,13 @@ def went_on(worker: int) -> bool:
 
 
 def _stands_still(worker: int) -> bool:
-    """Wait until it does, or is dead."""
+    """Wait until it does with all its threads, or is dead. In /proc stands what its first thread does; another may be in a long system call."""
     deadline = time.monotonic() + STOP_SECONDS
     while not went_on(worker) and time.monotonic() < deadline:
-        if _stat_of(worker)[0] in "TZ":
+        try:
+            if os.waitid(os.P_PID, worker, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return True
+        except ChildProcessError:
             return True
         time.sleep(0.001)
     return False

@@ -5,7 +5,6 @@ neither time nor output that nobody asked for.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from .census import Census
@@ -13,7 +12,7 @@ from .delivery import Delivery
 from .frames import FrameError, decode, encode
 from .inbox import Inbox
 from .memory import oom_kills
-from .outbox import TICK_SECONDS, Outbox, Stamp
+from .outbox import Outbox, Taken
 from .owner import Owner
 from .processes import freeze, kill_all_others, kill_group, thaw, went_on
 from .request import JobRequest, Refusal, RunRequest, parse_run
@@ -44,9 +43,8 @@ class RunningJob:
         self._inbox = Inbox(worker.workdir, ())
         self._delivery: Delivery | None = None
         """While files of a run that has ended are sent."""
-        self._taken: dict[str, Stamp] = {}
+        self._taken: dict[str, Taken] = {}
         """Files that the server has from earlier runs of the session."""
-        self._taken_at = -TICK_SECONDS
         self._frozen = False
         """Whether the worker stands still: from the end of a run of a session until the code of the next one may begin."""
         self._census = Census(request.processes.max_processes, self._too_many_processes)
@@ -82,7 +80,7 @@ class RunningJob:
 
     def from_worker(self, body: bytes) -> None:
         """A frame of the worker, or of a job that found its socket."""
-        if self._ending or self._run is None or self._delivery is not None:
+        if self._ending or self._run is None or self._frozen:
             return
         try:
             outcome = self._run.from_worker(body)
@@ -168,20 +166,12 @@ class RunningJob:
             self._channel.send(start_frame(self._request, self._worker.memory_limit))
         else:
             self._channel.send(run_frame(request))
-            self._regulate()
-            # What is written from now on has another time than what was taken.
-            wait = self._taken_at + TICK_SECONDS - time.monotonic()
-            asyncio.get_running_loop().call_later(max(wait, 0), self._go_on, request.number)
-
-    def _go_on(self, number: int) -> None:
-        if not self._ending and self._runs == number:
             self._frozen = False
+            self._regulate()
             thaw(self._worker.pid)
 
     def _without_files(self, request: RunRequest, problem: str) -> None:
-        message = (
-            f"a file of the job could not be written ({problem}), and its code did not run: pass less, or raise spec.sandbox.diskLimit"
-        )
+        message = f"the code did not run, because {problem}"
         if request.number == 1:
             self.fail("killed", message)
         else:
@@ -201,13 +191,13 @@ class RunningJob:
             self._settle(self._run, outcome)
             return
         run = self._run
-        self._delivery = Delivery(self._owner, outbox, lambda sent: self._settle(run, outcome, sent))
+        self._delivery = Delivery(self._owner, outbox, outcome, lambda outcome, sent: self._settle(run, outcome, sent))
         self._delivery.begin()
 
     def _settle(self, run: Run, outcome: Outcome, sent: Outbox | None = None) -> None:
         left_out: list[dict[str, str]] = []
         if sent is not None:
-            self._taken, self._taken_at, left_out = sent.taken, time.monotonic(), sent.left_out
+            self._taken, left_out = sent.taken, sent.left_out
         self._owner.send(run.finish(outcome, session_open=True, left_out=left_out))
         self._run = self._delivery = None
         if (session := self._request.session) is not None:
@@ -253,7 +243,9 @@ class RunningJob:
         self._stop()
         run, outbox, closed = self._run, self._outbox(outcome), lambda: self._finished(DELIVERED)
         if self._delivery is not None:
+            # The run was over before its session was.
             self._delivery.abandon()
+            outcome = outcome if _is_cancelled(outcome) else self._delivery.outcome
         if run is None:
             self._owner.end_with(encode({"type": "ended", "message": str(outcome["error"]["message"])[:MAX_TEXT]}), closed)
         elif outbox is not None:
@@ -262,7 +254,8 @@ class RunningJob:
             self._delivery = Delivery(
                 self._owner,
                 outbox,
-                lambda sent: self._owner.end_with(run.finish(outcome, session_open=False, left_out=sent.left_out), closed),
+                outcome,
+                lambda outcome, sent: self._owner.end_with(run.finish(outcome, session_open=False, left_out=sent.left_out), closed),
             )
             self._delivery.begin()
             return
@@ -273,11 +266,15 @@ class RunningJob:
     def _outbox(self, outcome: Outcome) -> Outbox | None:
         """What the run left behind, if anybody wants it and it is not on its way already."""
         wanted = self._run.request.outbox if self._run is not None else None
-        if wanted is None or self._delivery is not None or outcome.get("error", {}).get("kind") == "cancelled":
+        if wanted is None or self._delivery is not None or _is_cancelled(outcome):
             return None
         outbox = Outbox(self._worker.workdir, wanted, self._taken)
         return None if outbox.is_empty() else outbox
 
     def _regulate(self) -> None:
-        if self._run is not None and not self._ending and self._delivery is None:
+        if self._run is not None and not self._ending and not self._frozen:
             self._run.regulate(channel_full=self._channel in self._full, owner_full=self._owner in self._full)
+
+
+def _is_cancelled(outcome: Outcome) -> bool:
+    return bool(outcome.get("error", {}).get("kind") == "cancelled")

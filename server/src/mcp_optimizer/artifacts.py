@@ -48,7 +48,7 @@ class Artifacts:
         return {name: items for name, items in shown.items() if items}
 
     def lend(self, data: bytes) -> str:
-        """A handle of bytes that another replica shall fetch. Raises `CallFailure`: 429 no room, 503 no key to seal handles with."""
+        """A handle of bytes that another replica shall fetch now. Raises `CallFailure`: 429 no room, 503 no key to seal handles with."""
         try:
             handle = self._handles.put(data)
         except KeyUnreadable:
@@ -56,6 +56,10 @@ class Artifacts:
         if handle is None:
             raise CallFailure(TOO_MANY, f"no room to pass a file of {len(data)} bytes on: pass less at once")
         return handle
+
+    def take_back(self, handle: str) -> None:
+        """End what `lend` began."""
+        self._handles.take_back(handle)
 
     async def fetch(self, handle: str) -> bytes:
         """The file behind a handle or its URI. Raises `CallFailure`: 400 not ours, 404 expired or gone, 429 no memory."""

@@ -54,7 +54,10 @@ async def test_files_go_into_a_session_and_come_out_of_it_through_any_replica(tm
                 async with Client(reader.url) as client:
                     shown = await client.call_tool("discover", {"cursor": f"{left['handle']}@0"})
                     assert shown.content[0].text == str(size)  # type: ignore[union-attr]
+        assert both.two.process.handles.kept.size == 0, "what was lent to the other replica has been taken back"
         for server in (both.one, both.two):
+            large = await both.code(server, code="1", session=begun["session"], params={"p": "x" * 1_000_000})
+            assert (large["code"], "pass it in files" in large["message"]) == (400, True)
             for bad in ({"../x": "1"}, {"x": 5}, {"x": {"base64": "?"}}, {"x": {"artifact": "none"}}, []):
                 assert (await both.code(server, code="1", session=begun["session"], files=bad))["code"] == 400
             assert (await both.code(server, code="size", session=begun["session"]))["result"] == 1_600_000

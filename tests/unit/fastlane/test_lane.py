@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from mcp_optimizer.lane import JobRequest
+from mcp_optimizer.sandbox.conversation import Conversation
+from mcp_optimizer_api.job import ArtifactLimits
 
 from .conftest import Bench, children_of, eventually
 
@@ -23,6 +25,20 @@ async def test_a_job_runs_without_a_pod_and_says_so(bench: Bench) -> None:
     assert bench.sample("mcp_optimizer_fast_lane_jobs_total", outcome="ok")
     assert bench.sample("mcp_optimizer_fast_lane_seconds_count")
     assert bench.lane.stats().fast_jobs
+
+
+async def test_its_child_may_send_no_files(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing there makes any, so what sends some is no child of ours any more."""
+    limits: list[ArtifactLimits | None] = []
+
+    class Noted(Conversation):
+        def __init__(self, *arguments: Any, job: JobRequest, **more: Any) -> None:
+            limits.append(job.artifacts)
+            super().__init__(*arguments, job=job, **more)
+
+    monkeypatch.setattr("mcp_optimizer.fastlane.lane.Conversation", Noted)
+    outcome = await bench.run("1", artifacts=ArtifactLimits(max_count=5, max_bytes=1000))
+    assert (outcome.lane, limits) == ("fast", [None])
 
 
 async def test_ten_calls_are_in_flight_at_once(bench: Bench) -> None:

@@ -6,25 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agent_process import LIFE, LIMITS, AgentProcess, Session, until
+from tests.agent_process import LIFE, LIMITS, AgentProcess, Session, state_of, until, worker_of
 
 from mcp_optimizer_api.job import Result
 
 Start = Callable[..., AgentProcess]
-
-
-def worker_of(agent: AgentProcess) -> int:
-    """The one process that a warm agent has."""
-    return agent.children()[0]
-
-
-def state_of(pid: int) -> str:
-    """`T` while it stands still, `Z` when it is dead; empty when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def test_variables_imports_files_and_functions_survive_between_runs(agent: AgentProcess) -> None:

@@ -32,6 +32,7 @@ GOOD: dict[str, Any] = {
     "capabilities": "0000000000000000",
     "noNewPrivs": 1,
     "writable": [],
+    "diskFiles": [],
     "token": False,
     "environment": [],
     "reached": [],

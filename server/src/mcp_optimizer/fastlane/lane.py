@@ -146,7 +146,9 @@ class FastLane:
         finally:
             if not sent:
                 wire.abort()
-        return await Conversation(wire, limits, on_call, progress, self._ration, job=job, kinds=KINDS | {"unsupported"}).run()
+        return await Conversation(
+            wire, limits, on_call, progress, self._ration, job=replace(job, artifacts=None), kinds=KINDS | {"unsupported"}
+        ).run()
 
     def _retire(self, child: Child) -> None:
         task = asyncio.create_task(self._close_when_idle(child))

@@ -83,7 +83,7 @@ class Intake:
         found = [LeftOut(_shown(item.name), _shown(item.reason)) for item in told][:MAX_LEFT_OUT]
         for name in self._files:
             if not self._is_whole(name):
-                no_room = "this replica had no memory left for it: try again in a moment"
+                no_room = "this replica had no memory left for it: leave it again in a moment"
                 found.append(LeftOut(name, no_room if name in self._no_room else "it did not arrive whole"))
         return tuple(found)
 

@@ -47,6 +47,10 @@ def _problems(seen: Mapping[str, Any], pod: SandboxPod, gvisor: bool) -> list[st
         "no seccomp filter is in force: the node's container runtime must support RuntimeDefault",
     )
     hold(not [folder for folder in _listed(seen, "writable") if folder != "/dev/shm"], "its root file system can be written to")
+    hold(
+        not (files := _listed(seen, "diskFiles")),
+        f"its code can write to a file of the node's disk ({_plain(files[0])[:100] if files else ''}): build spec.sandbox.image from the default one",
+    )
     hold(seen.get("token") is False, "a service account token is mounted: something on the way changed automountServiceAccountToken")
     hold(seen.get("environment") == [], "its code sees KUBERNETES_ variables: the sandbox image has another job agent")
     if not pod.egress_unchecked:

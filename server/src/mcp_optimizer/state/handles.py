@@ -52,6 +52,11 @@ class Handles:
         name = self.kept.put(data, len(data), KEEP_SECONDS)
         return self._locator.handle(name, KEEP_SECONDS) if name is not None else None
 
+    def take_back(self, handle: str) -> None:
+        """Forget what `put` kept here."""
+        _, name = self._locator.find(handle)
+        self.kept.forget(name)
+
     async def read(self, handle: str, offset: int, limit: int) -> Chunk:
         """Of a text: at most `limit` bytes from byte `offset` on, at least one character. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
         owner, name = self._locator.find(handle)

@@ -60,6 +60,11 @@ class Store(Generic[T]):
         self._entries.move_to_end(name)
         return entry.value
 
+    def forget(self, name: bytes) -> None:
+        """Let go of a value before its time."""
+        if name in self._entries:
+            self._drop(name)
+
     def expire(self) -> None:
         """Forget what has had its time."""
         now = self._clock()

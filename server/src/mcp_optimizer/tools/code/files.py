@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from mcp_optimizer.artifacts import Artifacts
@@ -29,15 +30,24 @@ async def files_of(arguments: Mapping[str, Any], artifacts: Artifacts) -> tuple[
     return tuple(files)
 
 
-async def lent(arguments: Mapping[str, Any], artifacts: Artifacts) -> dict[str, Any]:
-    """The argument for another replica: handles in place of contents, which would not fit into its question. Raises `CallFailure`."""
-    return {name: {_HANDLE: await _handle_of(name, content, artifacts)} for name, content in _given(arguments).items()}
+@contextlib.asynccontextmanager
+async def lent(arguments: Mapping[str, Any], artifacts: Artifacts) -> AsyncIterator[dict[str, dict[str, str]]]:
+    """The argument for another replica: handles in place of contents, which would not fit into its question. Raises `CallFailure`.
 
-
-async def _handle_of(name: str, content: Any, artifacts: Artifacts) -> str:
-    if isinstance(content, dict) and content.keys() == {_HANDLE} and isinstance(content[_HANDLE], str):
-        return str(content[_HANDLE])
-    return artifacts.lend(await _data(name, content, artifacts))
+    It fetches them as its run begins; they are taken back at the end.
+    """
+    shown: dict[str, dict[str, str]] = {}
+    own: list[str] = []
+    try:
+        for name, content in _given(arguments).items():
+            if not (isinstance(content, dict) and content.keys() == {_HANDLE}):
+                own.append(artifacts.lend(await _data(name, content, artifacts)))
+                content = {_HANDLE: own[-1]}
+            shown[name] = content
+        yield shown
+    finally:
+        for handle in own:
+            artifacts.take_back(handle)
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

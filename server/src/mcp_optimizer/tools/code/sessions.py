@@ -37,6 +37,8 @@ ENDED_SECONDS: Final = 3600.0
 """How long it is remembered why a session ended."""
 REPLAY_SECONDS: Final = 120.0
 """How long a question of a peer could come a second time; it starts nothing then."""
+MAX_OWN: Final = MAX_QUESTION - 64 * 1024
+"""Of the code and params of a run, wherever its session is. The rest is for the names and handles of files."""
 _PURPOSE: Final = "session"
 _BUSY: Final = "a call runs in this session already, one at a time is possible: wait for its answer"
 _AGAIN: Final = 'start one with session: "new" and run there what it needs'
@@ -75,15 +77,13 @@ class CodeSessions:
         own = {part: value for part, value in arguments.items() if part not in ("session", "detach", "files")}
         question: Question = {"id": key.hex(), "call": secrets.token_hex(8), "arguments": own, "trace": dict(context.trace or {})}
         question["client"] = current_client()
-        if len(compact(question)) > MAX_QUESTION:
-            raise CallFailure(
-                BAD_REQUEST, f"code and params have more than {MAX_QUESTION} bytes together: pass less, or let the code fetch it"
-            )
+        if len(compact(question)) > MAX_OWN:
+            raise CallFailure(BAD_REQUEST, f"code and params have more than {MAX_OWN} bytes together: pass less, or pass it in files")
         if owner == self._peers.address:
             return await self._run_here(key, self._free(key), arguments, context, progress)
-        own["files"] = await lent(arguments, self._artifacts)
-        fields, _ = await self._asked_owner(owner, question)
-        return await followed(self._tasks, fields["task"], progress)
+        async with lent(arguments, self._artifacts) as own["files"]:
+            fields, _ = await self._asked_owner(owner, question)
+            return await followed(self._tasks, fields["task"], progress)
 
     async def _begin(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         sandbox = sandbox_of(self._invoker)
@@ -102,11 +102,10 @@ class CodeSessions:
             outcome = await run_job(self._lane.run, job, calls_of(self._invoker, self._aids, context), progress)
         finally:
             self._opening -= 1
-        about = self._artifacts.keep(outcome)
-        if outcome.session is None:
-            return result_of(outcome, {**about, "session": ENDED})
-        self._open[key] = _Entry(outcome.session)
-        return result_of(outcome, {**about, "session": handle})
+        if outcome.session is not None:
+            self._open[key] = _Entry(outcome.session)
+        name = handle if outcome.session is not None else ENDED
+        return result_of(outcome, {**self._artifacts.keep(outcome), "session": name})
 
     async def _run_here(
         self, key: bytes, entry: _Entry, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None
