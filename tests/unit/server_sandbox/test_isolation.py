@@ -79,6 +79,7 @@ def test_whatever_a_sandbox_says_of_itself_is_judged_and_shown_in_plain_letters(
         ({"noNewPrivs": 0}, "may gain privileges"),
         ({"seccomp": "0"}, "RuntimeDefault"),
         ({"writable": ["/dev/shm", "/etc"]}, "root file system can be written"),
+        ({"diskFiles": ["/dev/termination-log"]}, r"disk \(/dev/termination-log\): build spec.sandbox.image"),
         ({"token": True}, "automountServiceAccountToken"),
         ({"environment": ["KUBERNETES_PORT"]}, "KUBERNETES_ variables"),
         ({"reached": ["API server"]}, r"reaches the network \(API server\): use a network plugin"),
