@@ -43,11 +43,16 @@ class Delivery:
             self._outbox.cut_short(f"the rest was not taken within {SECONDS:g} s")
             self._finish()
 
-    def abandon(self) -> None:
-        """Send no more of it."""
+    def abandon(self, reason: str) -> list[dict[str, str]]:
+        """Send no more of it; what was left out."""
+        self._outbox.cut_short(reason)
+        self._stop()
+        return self._outbox.left_out
+
+    def _stop(self) -> None:
         self.over = True
         self._frames.close()
 
     def _finish(self) -> None:
-        self.abandon()
+        self._stop()
         self._then(self.outcome, self._outbox)

@@ -17,6 +17,15 @@ from .folders import open_folder
 from .frames import FrameError
 
 FOLDER = "in"
+_NO_ROOM = "pass less, or raise spec.sandbox.diskLimit"
+_IN_THE_WAY = "an earlier run has put something else in its place, remove that"
+_ADVICE = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: _NO_ROOM,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+}
 
 
 @dataclass(frozen=True)
@@ -77,10 +86,7 @@ class Inbox:
         return self.open()
 
     def _give_up(self, error: OSError) -> None:
-        no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = (
-            "pass less, or raise spec.sandbox.diskLimit" if no_room else "an earlier run has put something else in its place, remove that"
-        )
+        advice = _ADVICE.get(error.errno or 0, "see what the code has made of that folder, or start a new session")
         self.problem = f"the file {self._name!r} could not be written below in/ ({error.strerror}): {advice}"
         if self._file >= 0:
             self.close()

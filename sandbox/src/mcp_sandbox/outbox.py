@@ -58,7 +58,7 @@ class Outbox:
         self._bytes = limits.max_bytes
         self._files = limits.max_count
         self._compared = limits.max_bytes
-        """Bytes that are read only to see whether they have changed. Beyond, files count as changed."""
+        """Bytes that are read only to see whether they have changed. Beyond, their stamps are believed."""
         self._seen = 0
         self.left_out: list[dict[str, str]] = []
 
@@ -138,7 +138,7 @@ class Outbox:
     def _is_unchanged(self, file: int, known: Taken) -> bool:
         with open(file, "rb") as opened:
             self._compared -= known.stamp[1]
-            return self._compared >= 0 and hashlib.file_digest(opened, "sha256").digest() == known.digest
+            return self._compared < 0 or hashlib.file_digest(opened, "sha256").digest() == known.digest
 
     def _read(self, file: int, path: str) -> Generator[bytes, None, bytes]:
         """Its pieces; returns its digest."""

@@ -48,8 +48,7 @@ def kill_all_others() -> dict[int, int]:
 def freeze(worker: int) -> bool:
     """Stop the worker where it stands and end every other process below this one; whether that is so now.
 
-    As PID 1 one signal stops the whole Pod first: who stands still forks no more. A process that has been sent SIGKILL runs no more code,
-    so nobody waits for it to be gone.
+    As PID 1 one signal stops the whole Pod first: who stands still forks no more.
     """
     me, killed = os.getpid(), {worker}
     went_on(worker)  # in the run that is over, it may have
@@ -57,7 +56,7 @@ def freeze(worker: int) -> bool:
     for _ in range(ROUNDS):
         others = _below(me) - killed
         if not others:
-            return _stands_still(worker)
+            return _stands_still(worker, killed - {worker})
         for pid in others:
             _signal(pid, signal.SIGKILL)
         killed |= others
@@ -65,28 +64,34 @@ def freeze(worker: int) -> bool:
 
 
 def went_on(worker: int) -> bool:
-    """Whether the worker was continued since the last time this was asked.
+    """Whether the worker was continued, or stopped a second time, since `freeze` or the last time this was asked.
 
     It can be without any signal of ours: by a timer, or by the end of a child, for which the kernel sends what the job has asked for (and SIGCONT
-    by itself where a process group loses its last tie to another one).
+    by itself where a process group loses its last tie to another one). One that stops itself soon after has only the second stop to show for it.
     """
-    try:
-        return os.waitid(os.P_PID, worker, os.WCONTINUED | os.WNOHANG) is not None
-    except ChildProcessError:
-        return False
+    return _event(worker, os.WCONTINUED | os.WSTOPPED)
 
 
-def _stands_still(worker: int) -> bool:
-    """Wait until it does with all its threads, or is dead. In /proc stands what its first thread does; another may be in a long system call."""
-    deadline = time.monotonic() + STOP_SECONDS
-    while not went_on(worker) and time.monotonic() < deadline:
-        try:
-            if os.waitid(os.P_PID, worker, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                return True
-        except ChildProcessError:
-            return True
+def _stands_still(worker: int, killed: set[int]) -> bool:
+    """Wait until it does, or is dead, and the killed run no code any more.
+
+    The kernel reports the stop when every thread has left its system call; in /proc stands what the first one does.
+    """
+    stopped, deadline = False, time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        stopped = stopped or _event(worker, os.WSTOPPED) or _event(worker, os.WEXITED | os.WNOWAIT)
+        if stopped and all(_stat_of(pid)[0] in "ZX" for pid in killed):
+            return not _event(worker, os.WCONTINUED)
         time.sleep(0.001)
     return False
+
+
+def _event(worker: int, kinds: int) -> bool:
+    """Whether there is one of these to report of the worker; it is taken, unless WNOWAIT is among them. One that is gone has ended."""
+    try:
+        return os.waitid(os.P_PID, worker, kinds | os.WNOHANG) is not None
+    except ChildProcessError:
+        return bool(kinds & os.WEXITED)
 
 
 def thaw(worker: int) -> None:

@@ -179,7 +179,7 @@ class RunningJob:
 
     def _rest(self, outcome: Outcome) -> None:
         """The run is over and its session is not."""
-        if self._run is None or not freeze(self._worker.pid):
+        if self._run is None or not (self._frozen or freeze(self._worker.pid)):
             self.fail("killed", "the processes that the job left running could not be ended")
             return
         self._frozen = True
@@ -242,9 +242,10 @@ class RunningJob:
             return
         self._stop()
         run, outbox, closed = self._run, self._outbox(outcome), lambda: self._finished(DELIVERED)
+        left_out: list[dict[str, str]] = []
         if self._delivery is not None:
             # The run was over before its session was.
-            self._delivery.abandon()
+            left_out = self._delivery.abandon("the session ended before the rest was taken")
             outcome = outcome if _is_cancelled(outcome) else self._delivery.outcome
         if run is None:
             self._owner.end_with(encode({"type": "ended", "message": str(outcome["error"]["message"])[:MAX_TEXT]}), closed)
@@ -260,7 +261,7 @@ class RunningJob:
             self._delivery.begin()
             return
         else:
-            self._owner.end_with(run.finish(outcome, session_open=False), closed)
+            self._owner.end_with(run.finish(outcome, session_open=False, left_out=left_out), closed)
         kill_all_others()
 
     def _outbox(self, outcome: Outcome) -> Outbox | None:

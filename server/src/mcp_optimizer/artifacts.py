@@ -1,6 +1,7 @@
 """Files that jobs leave behind: kept beside the long results, in the same bounds, and given out again as they are. Nothing looks into them."""
 
 import base64
+import contextlib
 import hashlib
 from collections import Counter
 from typing import Any, Final
@@ -58,8 +59,14 @@ class Artifacts:
         return handle
 
     def take_back(self, handle: str) -> None:
-        """End what `lend` began."""
-        self._handles.take_back(handle)
+        """End what `lend` began. A handle that nobody can open any more is nobody's concern, and no reason to lose what was done with it."""
+        with contextlib.suppress(CallFailure):
+            self._handles.take_back(handle)
+
+    def touch(self, handle: str) -> None:
+        """Keep it, where it is kept here, longer than what comes now."""
+        with contextlib.suppress(CallFailure):
+            self._handles.touch(handle.removeprefix(SCHEME))
 
     async def fetch(self, handle: str) -> bytes:
         """The file behind a handle or its URI. Raises `CallFailure`: 400 not ours, 404 expired or gone, 429 no memory."""

@@ -83,6 +83,13 @@ def test_what_a_mapping_changes_and_what_is_touched_is_taken_again(agent: AgentP
     assert taken(desk.run("(artifacts / 'm').touch()"))["m"] == b"2" + b"0" * 4999
 
 
+def test_what_is_too_much_to_compare_keeps_no_new_file_out(agent: AgentProcess) -> None:
+    desk = Desk(agent, "1")
+    for name in "abcd":
+        assert [*taken(desk.run(f"(artifacts / '{name}').write_bytes(b'{name}' * 80_000)\nNone"))] == [name]
+    assert taken(desk.run("None")) == {}
+
+
 def test_bounds_are_those_of_a_run_and_what_had_no_room_comes_with_the_next(agent: AgentProcess) -> None:
     desk = Desk(agent, "1")
     first = desk.run("for n in range(5): (artifacts / f'f{n}').write_text(str(n))")
@@ -95,52 +102,56 @@ def test_bounds_are_those_of_a_run_and_what_had_no_room_comes_with_the_next(agen
 def test_nothing_moves_while_files_are_read(agent: AgentProcess) -> None:
     desk = Desk(agent, "import subprocess, threading, time")
     code = (
-        "(artifacts / 'big').write_bytes(b'x' * 30_000_000)\nticks = []\n"
+        "(artifacts / 'big').write_bytes(b'x' * 15_000_000)\nticks = []\n"
         "threading.Thread(target=lambda: [(ticks.append(1), time.sleep(0.001)) for _ in iter(int, 1)], daemon=True).start()\n"
         "child = subprocess.Popen(['sleep', '300'])\nprint(child.pid)"
     )
-    desk.begin(code, artifacts={"maxCount": 1, "maxBytes": 40_000_000})
+    desk.begin(code, artifacts={"maxCount": 1, "maxBytes": 20_000_000})
     frames: list[dict[str, Any]] = []
     until("the first piece", lambda: frames.append(desk.session.link.receive()) or frames[-1]["type"] == "artifact")
     assert state_of(worker_of(agent)) == "T"
     child = int(Run(frames).printed())
     until("the child to be dead", lambda: state_of(child) in ("Z", ""))
     rest = desk.session.finish()
-    assert len(taken(Run(frames))["big"]) + len(taken(rest)["big"]) == 30_000_000
+    assert len(taken(Run(frames))["big"]) + len(taken(rest)["big"]) == 15_000_000
     assert (rest.result["open"], desk.run("len(ticks) > 0").result["value"]) == (True, True)
 
 
 def test_a_session_that_ends_in_the_middle_of_its_files_sends_no_more_of_them(agent: AgentProcess) -> None:
     desk = Desk(agent, "1")
-    desk.begin("(artifacts / 'big').write_bytes(b'x' * 30_000_000)\n1", artifacts={"maxCount": 1, "maxBytes": 40_000_000})
+    desk.begin("(artifacts / 'big').write_bytes(b'x' * 15_000_000)\n1", artifacts={"maxCount": 1, "maxBytes": 20_000_000})
     until("the first piece", lambda: desk.session.link.receive()["type"] == "artifact")
     desk.session.link.send({"type": "cancel"})
     # Nobody reads meanwhile, so most of the file is still to be sent.
     until("the worker to be dead", lambda: not agent.children())
     last = desk.session.finish()
     assert (last.kind, last.result["open"]) == ("cancelled", False)
-    assert len(taken(last).get("big", b"")) < 30_000_000
+    assert len(taken(last).get("big", b"")) < 15_000_000
     assert agent.wait() == 0
 
 
 def test_a_run_that_was_over_before_its_session_has_its_result(agent: AgentProcess) -> None:
-    desk = Desk(agent, "1", maxSeconds=2)
-    desk.begin("(artifacts / 'big').write_bytes(b'x' * 30_000_000)\n7", artifacts={"maxCount": 1, "maxBytes": 40_000_000})
+    desk = Desk(agent, "1")
+    desk.begin("(artifacts / 'big').write_bytes(b'x' * 15_000_000)\n7", artifacts={"maxCount": 1, "maxBytes": 20_000_000})
+    until("the first piece", lambda: desk.session.link.receive()["type"] == "artifact")
+    agent.process.terminate()
     until("the worker to be dead", lambda: not agent.children())
     last = desk.session.finish()
     assert (last.kind, last.result["value"], last.result["open"]) == ("", 7, False)
+    assert "the session ended before" in last.result["leftOut"][-1]["reason"]
 
 
 def test_files_that_a_server_takes_too_slowly_come_with_the_next_run(agent: AgentProcess) -> None:
     desk = Desk(agent, "(artifacts / 'a').write_text('a')\n(artifacts / 'z').write_text('z')")
     assert taken(desk.run("1")) == {"a": b"a", "z": b"z"}
-    more = {"maxCount": 2, "maxBytes": 40_000_000}
-    desk.begin("(artifacts / 'big').write_bytes(b'x' * 30_000_000)\n2", artifacts=more)
-    # Nobody reads until the agent has given up.
-    time.sleep(4.5)
+    more = {"maxCount": 2, "maxBytes": 20_000_000}
+    desk.begin("(artifacts / 'big').write_bytes(b'x' * 15_000_000)\n2", artifacts=more)
+    # Nobody reads until the agent has given up, four seconds after the first piece.
+    until("the first piece", lambda: desk.session.link.receive()["type"] == "artifact")
+    time.sleep(6)
     slow = desk.session.finish()
     assert (slow.result["value"], slow.result["leftOut"][0]["reason"][:20]) == (2, "the rest was not tak")
-    assert {name: len(data) for name, data in taken(desk.run("3", artifacts=more)).items()} == {"big": 30_000_000}
+    assert {name: len(data) for name, data in taken(desk.run("3", artifacts=more)).items()} == {"big": 15_000_000}
 
 
 def test_a_client_that_leaves_while_its_files_come_ends_the_session(agent: AgentProcess) -> None:
@@ -159,9 +170,11 @@ def test_the_time_of_a_run_counts_while_its_files_come(agent: AgentProcess) -> N
     assert (last.kind, last.result["open"]) == ("timeout", False)
 
 
-def test_a_job_that_has_itself_continued_while_files_come_ends_its_session(agent: AgentProcess) -> None:
+@pytest.mark.parametrize("then", ["", "import os\nsignal.signal(signal.SIGCONT, lambda *_: os.kill(os.getpid(), signal.SIGSTOP))\n"])
+def test_a_job_that_has_itself_continued_while_files_come_ends_its_session(agent: AgentProcess, then: str) -> None:
+    """Also one that stops itself again, before anybody asks."""
     code = (
-        "import ctypes, signal, struct\nlibc, timer = ctypes.CDLL(None), ctypes.c_void_p()\n"
+        f"import ctypes, signal, struct\n{then}libc, timer = ctypes.CDLL(None), ctypes.c_void_p()\n"
         "assert libc.timer_create(1, struct.pack('Pii48x', 0, signal.SIGCONT, 0), ctypes.byref(timer)) == 0\n"
         "assert libc.timer_settime(timer, 0, struct.pack('qqqq', 0, 0, 0, 500_000_000), None) == 0"
     )
@@ -191,7 +204,7 @@ def test_a_result_that_was_forged_for_the_next_run_does_not_let_the_job_go_on(ag
 
 def test_a_thread_in_a_long_system_call_has_left_it_before_files_are_read(agent: AgentProcess, tmp_path: Path) -> None:
     code = (
-        "import os, threading\nfile = os.open('grows', os.O_CREAT | os.O_WRONLY)\npiece = [b'x' * 400_000] * 500\nbegun = threading.Event()\n"
+        "import os, threading\nfile = os.open('grows', os.O_CREAT | os.O_WRONLY)\npiece = [b'x' * 400_000] * 100\nbegun = threading.Event()\n"
         "threading.Thread(target=lambda: (begun.set(), os.writev(file, piece)), daemon=True).start()\nbegun.wait()"
     )
     session = Session(agent, code)

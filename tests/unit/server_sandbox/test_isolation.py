@@ -12,7 +12,7 @@ from tests.agent_process import AgentProcess
 from mcp_optimizer.errors import CallFailure
 from mcp_optimizer.kube import Event
 from mcp_optimizer.lane import CallOutcome, JobOutcome, JobRequest
-from mcp_optimizer.sandbox import PodLane, prober
+from mcp_optimizer.sandbox import PodLane, probe_code, prober
 from mcp_optimizer.sandbox.announcements import Announcements
 from mcp_optimizer.sandbox.claims import Claims
 from mcp_optimizer.sandbox.isolation import judge
@@ -114,6 +114,15 @@ def test_the_probe_sees_what_its_process_is() -> None:
     assert set(seen) == set(GOOD)
     assert "Linux version" in seen["kernel"]
     assert seen["reached"] == []
+
+
+def test_the_probe_finds_single_files_of_the_node_that_it_may_write_to(tmp_path: Path) -> None:
+    (tmp_path / "log").touch(mode=0o666)
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "".join(f"1 0 0:1 / {place} rw - ext4 /dev/vda rw\n" for place in (tmp_path, tmp_path / "log", tmp_path / "none", "/dev/null"))
+    )
+    assert probe_code._disk_files(str(mounts)) == [str(tmp_path / "log")]
 
 
 async def run(lane: PodLane) -> JobOutcome:

@@ -54,9 +54,9 @@ def _writable(folder: str) -> bool:
         return False
 
 
-def _disk_files() -> list[str]:
+def _disk_files(mounts: str = "/proc/self/mountinfo") -> list[str]:
     """Single files that the node has put into the Pod and that anybody may write to, like the kubelet's for last messages."""
-    with open("/proc/self/mountinfo") as file:
+    with open(mounts) as file:
         places = [line.split(" ")[4] for line in file]
     return [place[:200] for place in places if os.path.isfile(place) and os.access(place, os.W_OK)][:10]
 

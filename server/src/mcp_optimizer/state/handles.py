@@ -57,6 +57,11 @@ class Handles:
         _, name = self._locator.find(handle)
         self.kept.forget(name)
 
+    def touch(self, handle: str) -> None:
+        """The last one to make room, if it is kept here. Raises `CallFailure` as `fetch` does."""
+        _, name = self._locator.find(handle)
+        self.kept.get(name)
+
     async def read(self, handle: str, offset: int, limit: int) -> Chunk:
         """Of a text: at most `limit` bytes from byte `offset` on, at least one character. Raises `CallFailure`: 400 not ours, 404 expired or gone."""
         owner, name = self._locator.find(handle)

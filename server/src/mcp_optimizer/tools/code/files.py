@@ -31,22 +31,22 @@ async def files_of(arguments: Mapping[str, Any], artifacts: Artifacts) -> tuple[
 
 
 @contextlib.asynccontextmanager
-async def lent(arguments: Mapping[str, Any], artifacts: Artifacts) -> AsyncIterator[dict[str, dict[str, str]]]:
+async def lent(arguments: Mapping[str, Any], artifacts: Artifacts) -> AsyncIterator[dict[str, dict[str, Any]]]:
     """The argument for another replica: handles in place of contents, which would not fit into its question. Raises `CallFailure`.
 
     It fetches them as its run begins; they are taken back at the end.
     """
-    shown: dict[str, dict[str, str]] = {}
-    own: list[str] = []
+    given = _given(arguments)
+    named = {name: content for name, content in given.items() if isinstance(content, dict) and content.keys() == {_HANDLE}}
+    for content in named.values():
+        artifacts.touch(str(content[_HANDLE]))
+    own: dict[str, str] = {}
     try:
-        for name, content in _given(arguments).items():
-            if not (isinstance(content, dict) and content.keys() == {_HANDLE}):
-                own.append(artifacts.lend(await _data(name, content, artifacts)))
-                content = {_HANDLE: own[-1]}
-            shown[name] = content
-        yield shown
+        for name in given.keys() - named.keys():
+            own[name] = artifacts.lend(await _data(name, given[name], artifacts))
+        yield {name: named.get(name) or {_HANDLE: own[name]} for name in given}
     finally:
-        for handle in own:
+        for handle in own.values():
             artifacts.take_back(handle)
 
 
