@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from tests.agent_process import AgentProcess, Run, Session, state_of, until, worker_of
 
+from .test_files import taken
+
 Start = Callable[..., AgentProcess]
 LIMITS = {"maxCount": 3, "maxBytes": 100_000}
 
@@ -36,15 +38,6 @@ class Desk:
         for data in (files or {}).values():
             for at in range(0, len(data), 1000):
                 self.session.link.send({"type": "file", "data": base64.b64encode(data[at : at + 1000]).decode()})
-
-
-def taken(run: Run) -> dict[str, bytes]:
-    """The files by name."""
-    found: dict[str, bytes] = {}
-    for frame in run.frames:
-        if frame["type"] == "artifact":
-            found[frame["name"]] = found.get(frame["name"], b"") + base64.b64decode(frame["data"])
-    return found
 
 
 def test_each_run_has_its_files_and_those_of_before_stay(agent: AgentProcess) -> None:
