@@ -190,9 +190,9 @@ class Session:
         self.link.send({**agent.start(code, **limits), "session": {**LIFE, **(terms or {})}})
         self.first = self.finish()
 
-    def run(self, code: str, *, answer: Any = None, extra: Mapping[str, Any] | None = None, **limits: float) -> Run:
+    def run(self, code: str, *, answer: Any = None, **limits: float) -> Run:
         """The next one."""
-        self.begin(code, extra=extra, **limits)
+        self.begin(code, **limits)
         return self.finish(answer)
 
     def begin(self, code: str, *, extra: Mapping[str, Any] | None = None, **limits: float) -> None:

@@ -6,7 +6,6 @@ import os
 import resource
 import struct
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,14 @@ from tests.agent_process import AgentProcess, Run, Session, state_of, until, wor
 
 from .test_files import taken
 
-Start = Callable[..., AgentProcess]
 LIMITS = {"maxCount": 3, "maxBytes": 100_000}
 
 
 class Desk:
     """A session of whose runs files are taken."""
 
-    def __init__(self, agent: AgentProcess, code: str, **terms: float) -> None:
-        self.session = Session(agent, code, terms=terms)
+    def __init__(self, agent: AgentProcess, code: str) -> None:
+        self.session = Session(agent, code)
         assert self.session.first.result["ok"], self.session.first.result
 
     def run(self, code: str, files: dict[str, bytes] | None = None, **frame: Any) -> Run:

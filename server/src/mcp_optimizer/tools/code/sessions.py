@@ -87,10 +87,11 @@ class CodeSessions:
 
     async def _begin(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         sandbox = sandbox_of(self._invoker)
-        job = replace(_job_of(arguments, sandbox), files=await files_of(arguments, self._artifacts))
+        job = _job_of(arguments, sandbox)
         most = sandbox.sessions.max_sessions
         if not most:
             raise CallFailure(BAD_REQUEST, "this endpoint keeps no sessions (spec.sandbox.sessions.maxSessions is 0): leave out session")
+        job = replace(job, files=await files_of(arguments, self._artifacts))
         await self._aids.preflight.check(job.code, self._invoker.snapshot())
         # Nothing is waited for between the count and the place: whoever came meanwhile would be counted as well.
         self._forget(key for key, entry in self._open.items() if entry.session.ended is not None)
