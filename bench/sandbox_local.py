@@ -50,9 +50,7 @@ async def agent(name: str, folder: str) -> tuple[asyncio.subprocess.Process, int
     while True:
         line = (await process.stderr.readline()).decode()
         if '"listening"' in line:
-            port = int(line.split('"port": ')[1].split(",")[0])
-        if '"isolated"' in line:
-            return process, port
+            return process, int(line.split('"port": ')[1].split(",")[0])
 
 
 def pod(name: str, port: int, owner: str = OWNER) -> dict[str, Any]:

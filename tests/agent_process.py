@@ -247,9 +247,9 @@ def start_agent(
     **environment: str,
 ) -> AgentProcess:
     """Start an agent on free ports. `prefix` wraps the command, `environment` adds or overrides variables, `program` runs in place of
-    the agent's `main`, for example with a control taken out.
+    the agent's `main`, for example with a control taken out. With `warm` off it need not listen, and may have ended.
     """
-    env = {**_environment(workdir, pod), **environment}
+    env = {**environment_of(workdir, pod), **environment}
     command = [*prefix, python, *(["-c", program] if program else ["-m", "mcp_sandbox"])]
     own_folder = None if user is None else _folder_of(user)
     if own_folder is not None:
@@ -258,8 +258,10 @@ def start_agent(
     assert process.stderr is not None
     log: list[dict[str, Any]] = []
     lines = iter(process.stderr.readline, b"")
-    while not log or log[-1]["event"] not in ("listening", "bad settings"):
-        log.append(json.loads(next(lines)))
+    for line in lines:
+        log.append(json.loads(line))
+        if log[-1]["event"] in ("listening", "waiting"):
+            break
     agent = AgentProcess(process, pod, int(log[-1].get("port", 0)), int(log[-1].get("healthPort", 0)), log, own_folder=own_folder)
     agent.follower = threading.Thread(target=_follow, args=(lines, log), daemon=True)
     agent.follower.start()
@@ -268,7 +270,8 @@ def start_agent(
     return agent
 
 
-def _environment(workdir: Path, pod: str) -> dict[str, str]:
+def environment_of(workdir: Path, pod: str) -> dict[str, str]:
+    """What an agent is told: everything on free ports of loopback."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(SOURCE),

@@ -41,6 +41,11 @@ class PodWatch:
         found = [pod for pod in list(self._pods.values()) if pod.get("status", {}).get("podIP") == ip]
         return max(found, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
 
+    def newest(self) -> Manifest:
+        """Of all that have an address, the one made last."""
+        found = [pod for pod in list(self._pods.values()) if pod.get("status", {}).get("podIP")]
+        return max(found, key=lambda pod: pod["metadata"]["creationTimestamp"])
+
     async def until(self, what: str, check: Callable[[], Any], *, seconds: float = 60) -> Any:
         """The first true answer of `check`; AssertionError after `seconds`."""
         deadline = time.monotonic() + seconds

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from .vocabulary import Manifest
 
 PROGRAM = Path(__file__).with_name("relay_program.py")
 RELAY_PORT, WITNESS_PORT = 7000, 7001
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 def relay_pod(name: str, image: str, labels: dict[str, str]) -> Manifest:
@@ -72,8 +73,16 @@ class Relay:
 
     async def witnessed(self) -> list[Any]:
         """What arrived at the witness so far."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(b"witnessed\n")
-        found: list[Any] = json.loads(await reader.read())
+        return await self._asked("witnessed")
+
+    async def knock(self, places: Iterable[str], *, seconds: float) -> list[str]:
+        """Which `HOST:PORT` accepted a connection from the relay's Pod within `seconds`; each is tried several times a second."""
+        return await self._asked(" ".join(["knock", f"{seconds:g}", *places]))
+
+    async def _asked(self, question: str) -> list[Any]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=MAX_ANSWER_BYTES)
+        writer.write(f"{question}\n".encode())
+        # `kubectl port-forward` takes a second to pass on an end: the answer is a line.
+        found: list[Any] = json.loads(await reader.readline())
         writer.close()
         return found

@@ -1,7 +1,8 @@
 """Runs in a Pod of the cluster: carries connections to other Pods (port 7000), and witnesses whatever gets through to it (port 7001).
 
-Port 7000: a line `HOST PORT`, answered by `ok` or the reason why not, then bytes both ways; or the line `witnessed`, answered by a
-JSON list of what came in on port 7001, TCP and UDP. Standard library only: it is sent to the Pod as text.
+Port 7000: a line `HOST PORT`, answered by `ok` or the reason why not, then bytes both ways; or `knock SECONDS HOST:PORT ...`, answered
+by a JSON list of those that accepted a connection within that time; or `witnessed`, answered by a JSON list of what came in on port
+7001, TCP and UDP. Standard library only: it is sent to the Pod as text.
 """
 
 import asyncio
@@ -24,7 +25,10 @@ async def carry(reader, writer):
     words = (await reader.readline()).decode().split()
     try:
         if words == ["witnessed"]:
-            writer.write(json.dumps(witnessed).encode())
+            writer.write(json.dumps(witnessed).encode() + b"\n")
+            return
+        if words[0] == "knock":
+            writer.write(json.dumps(await knock(float(words[1]), words[2:])).encode() + b"\n")
             return
         far_reader, far_writer = await asyncio.wait_for(asyncio.open_connection(words[0], int(words[1])), 3)
     except Exception as error:
@@ -36,6 +40,25 @@ async def carry(reader, writer):
         far_writer.close()
     finally:
         writer.close()
+
+
+async def knock(seconds, places):
+    """Again and again, with little patience each time: a packet that a wall swallows is not sent again for a second."""
+    reached, end = set(), asyncio.get_running_loop().time() + seconds
+
+    async def at(place):
+        host, port = place.split(":")
+        while place not in reached and asyncio.get_running_loop().time() < end:
+            try:
+                _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 0.05)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                reached.add(place)
+                writer.transport.abort()
+
+    await asyncio.gather(*(at(place) for place in places))
+    return sorted(reached)
 
 
 async def see(reader, writer):

@@ -45,7 +45,7 @@ class Agent:
         self._owner: Owner | None = None
         self._channel = FrameStream(self)
         self._worker_ready = False
-        self._isolated = False
+        self._open = False
         self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._told_to_go = asyncio.Event()
 
@@ -55,18 +55,14 @@ class Agent:
         loop.add_signal_handler(signal.SIGCHLD, self._child_ended)
         loop.add_signal_handler(signal.SIGTERM, self._terminate)
         await loop.create_unix_connection(lambda: self._channel, sock=self._worker.channel)
-        health = HealthEndpoint(self._why_not_ready)
-        port = await _listen(self._settings.bind, self._settings.port, lambda: _Stranger(self))
-        health_port = await _listen(self._settings.bind, self._settings.health_port, health.connection)
-        log("listening", pod=self._settings.pod, port=port, healthPort=health_port)
-        await _rehearse(self._settings.bind or "127.0.0.1", port)
-        isolation = loop.create_task(self._prove_isolation())
+        opening = loop.create_task(self._open_when_isolated())
+        opening.add_done_callback(self._opened)
         idle = loop.call_later(self._settings.idle_seconds, self._idle)
         try:
             exit_code = await self._over
         finally:
             idle.cancel()
-            isolation.cancel()
+            opening.cancel()
             kill_all_others()
         if self._job is not None:
             await self._linger()
@@ -135,11 +131,7 @@ class Agent:
             return "claimed: this Pod runs its one job"
         if self._over.done():
             return "ending: nobody claimed this Pod in its time"
-        if not self._worker_ready:
-            return "warming up"
-        if not self._isolated:
-            return "the network is open: waiting for the NetworkPolicy to take effect"
-        return None
+        return None if self._worker_ready and self._open else "warming up"
 
     def _from_worker(self, body: bytes) -> None:
         if self._job is not None:
@@ -183,15 +175,25 @@ class Agent:
             timer.cancel()
         return timer is not None
 
-    async def _prove_isolation(self) -> None:
+    async def _open_when_isolated(self) -> None:
+        """Nothing listens before: where the Pod still gets out, its neighbours may still get in."""
         try:
             attempts = await until_isolated(self._settings.egress_probe, self._settings.egress_seconds)
         except NetworkOpenError:
             log("network open", afterSeconds=self._settings.egress_seconds)
             self._end(EXIT_NETWORK_OPEN)
             return
-        self._isolated = True
         log("isolated", probed=self._settings.egress_probe is not None, openProbes=attempts)
+        health = HealthEndpoint(self._why_not_ready)
+        port = await _listen(self._settings.bind, self._settings.port, lambda: _Stranger(self))
+        health_port = await _listen(self._settings.bind, self._settings.health_port, health.connection)
+        await _rehearse(self._settings.bind or "127.0.0.1", port)
+        self._open = True
+        log("listening", pod=self._settings.pod, port=port, healthPort=health_port)
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        if not opening.cancelled() and (error := opening.exception()) is not None and not self._over.done():
+            self._over.set_exception(error)
 
     def _child_ended(self) -> None:
         exit_code = reap().get(self._worker.pid)

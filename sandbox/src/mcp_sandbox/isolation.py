@@ -1,6 +1,8 @@
-"""Proof, before the Pod says Ready, that its NetworkPolicy is in force: a new Pod has a short open window in every network plugin."""
+"""Proof, before the Pod listens, that its NetworkPolicy is in force: a new Pod has a short open window in every network plugin."""
 
 import asyncio
+
+from .journal import log
 
 PROBE_SECONDS = 0.5
 RETRY_SECONDS = 0.25
@@ -29,6 +31,8 @@ async def until_isolated(address: tuple[str, int] | None, patience: float, timeo
     attempts = 0
     deadline = asyncio.get_running_loop().time() + patience
     while address is not None and await reachable(address, timeout):
+        if not attempts:
+            log("waiting", reason="the network is open: the NetworkPolicy has not taken effect yet")
         attempts += 1
         if asyncio.get_running_loop().time() >= deadline:
             raise NetworkOpenError

@@ -1,13 +1,18 @@
 """Row 16: a sandbox talks to another one, or somebody who is not its server talks to it."""
 
 import asyncio
+import ipaddress
+import random
+from collections.abc import Iterable
 
 from tests.attack.bare import Bare
 from tests.attack.own_pods import addresses_of
-from tests.attack.relay import Unreachable
+from tests.attack.removals import NO_PROBE
 from tests.attack.vocabulary import Control, Manifest, Removal, Row, Target
 
 PORT = 9999
+STARTS, MANY_STARTS = 3, 12
+"""So many sandboxes begin while a stranger dials them: in a proof, until he reached one."""
 LISTEN = f"""
 import select, socket, time
 listener = socket.create_server(('0.0.0.0', {PORT}))
@@ -21,6 +26,7 @@ came
 """
 DIAL = f"""
 import socket, time
+time.sleep(params['after'])
 own = socket.gethostbyname(socket.gethostname())
 reached, end = [], time.monotonic() + params['seconds']
 while time.monotonic() < end:
@@ -44,8 +50,11 @@ async def from_sandbox(target: Target) -> str | None:
     """One job listens, another dials every sandbox: their job ports, their health ports, what the first one opened."""
     listening = asyncio.create_task(target.run(LISTEN, timeout_s=9, seconds=7))
     await asyncio.sleep(0.5)
+    await target.stage.watch.until("a sandbox with an address", lambda: addresses_of(target))
     hosts = [*addresses_of(target), target.stage.addresses.witness]
-    reached = (await target.run(DIAL, timeout_s=9, hosts=hosts, seconds=2)).expect()
+    # A Pod that need not prove anything takes a job before its policy is in force.
+    after = 1 if isinstance(target, Bare) else 0
+    reached = (await target.run(DIAL, timeout_s=9, hosts=hosts, seconds=2, after=after)).expect()
     came = (await listening).expect()
     return f"reached {reached}, seen from {came}" if reached or came else None
 
@@ -55,26 +64,44 @@ async def from_stranger(target: Target) -> str | None:
     listening = asyncio.create_task(target.run(LISTEN, timeout_s=9, seconds=5))
     reached: list[str] = []
     while not listening.done() and not reached:
-        reached = await _reached(target, sorted(addresses_of(target)))
-        await asyncio.wait([listening], timeout=0.1)
+        reached = await target.stage.relay.knock(_doors(target, addresses_of(target)), seconds=0.5)
     came = (await listening).expect()
     return f"reached {reached}, seen from {came}" if reached or came else None
 
 
-async def _reached(target: Target, hosts: list[str]) -> list[str]:
+async def from_early_stranger(target: Target) -> str | None:
+    """A Pod of another namespace dials the addresses that come next, so that it is there before any network plugin knows a new sandbox."""
+    starts = MANY_STARTS if isinstance(target, Bare) else STARTS
+    before, since, reached = addresses_of(target), set[str](), set[str]()
+    job = asyncio.create_task(_job_some_time(target))
+    while len(since) < starts and not since & reached:
+        if job.done():
+            await job
+            job = asyncio.create_task(_job_some_time(target))
+        now = addresses_of(target)
+        knocked = await target.stage.relay.knock(_doors(target, now.union(_next_addresses(target))), seconds=0.5)
+        reached |= {place.split(":")[0] for place in knocked}
+        since |= now - before
+    await job
+    return f"reached {sorted(since & reached)}" if since & reached else None
+
+
+async def _job_some_time(target: Target) -> None:
+    """Not in step with the kubelet's looks at its Pods: shortly before one, the door is not open for long."""
+    await asyncio.sleep(random.uniform(0, 1))
+    (await target.run("1", timeout_s=9)).expect()
+
+
+def _next_addresses(target: Target) -> list[str]:
+    """Small clusters give them out one after the other, and sandboxes are what starts here."""
+    latest = ipaddress.ip_address(target.stage.watch.newest()["status"]["podIP"])
+    return [str(latest + step) for step in range(1, 9)]
+
+
+def _doors(target: Target, hosts: Iterable[str]) -> list[str]:
     """Of bare Pods the relay is the server, so that only their other ports count."""
     ports = (8766, PORT) if isinstance(target, Bare) else (8765, 8766, PORT)
-    places = [(host, port) for host in hosts for port in ports]
-    answers = await asyncio.gather(*(_connects(target, host, port) for host, port in places))
-    return [f"{host}:{port}" for (host, port), connected in zip(places, answers, strict=True) if connected]
-
-
-async def _connects(target: Target, host: str, port: int) -> bool:
-    try:
-        async with target.stage.relay.dial(host, port):
-            return True
-    except (Unreachable, OSError):
-        return False
+    return [f"{host}:{port}" for host in sorted(hosts) for port in ports]
 
 
 def _unchecked(pod: Manifest) -> None:
@@ -86,9 +113,10 @@ UNSELECTED = Removal(name="no policy", policy=True)
 ROW = Row(
     number=16,
     name="sandbox to sandbox, and inbound",
-    attacks=(from_sandbox, from_stranger),
+    attacks=(from_sandbox, from_stranger, from_early_stranger),
     controls=(
         Control(name="NetworkPolicy, from a sandbox", off=UNSELECTED, others=(UNCHECKED,), attack=from_sandbox),
         Control(name="NetworkPolicy, from a stranger", off=UNSELECTED, others=(UNCHECKED,), attack=from_stranger),
+        Control(name="no open port before the proof", off=NO_PROBE, attack=from_early_stranger),
     ),
 )

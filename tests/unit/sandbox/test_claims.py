@@ -2,12 +2,13 @@
 
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.agent_process import AgentProcess, Link, until
+from tests.agent_process import PATIENCE, PYTHON, AgentProcess, Link, environment_of, until
 
 from mcp_optimizer_api.job import MAX_FRAME_BYTES
 
@@ -213,21 +214,35 @@ def test_a_pod_whose_jobs_could_fill_the_nodes_disk_does_not_start(start: Start,
     assert repr(str(path)) in agent.log[-1]["reason"] and "mode 0700" in agent.log[-1]["reason"]
 
 
-def test_a_pod_that_can_get_out_is_not_ready_until_it_cannot(start: Start) -> None:
+def test_a_pod_that_can_get_out_lets_nobody_in(start: Start) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    port = str(listener.getsockname()[1])
-    agent = start(warm=False, KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=port)
-    accepted, _ = listener.accept()
-    accepted.close()
-    status, reason = agent.ready()
-    assert (status, "network is open" in reason or "warming" in reason) == (503, True)
-    link = agent.connect()
-    link.send(agent.start("1"))
-    assert link.receive()["code"] == 409
+    outside = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(listener.getsockname()[1])}
+    ports = {"MCP_SANDBOX_PORT": _free_port(), "MCP_SANDBOX_HEALTH_PORT": _free_port()}
+    agent = start(warm=False, **outside, **{name: str(port) for name, port in ports.items()})
+    assert "the network is open" in agent.log[-1]["reason"]
+    for _ in range(3):
+        accepted, _ = listener.accept()
+        accepted.close()
+        for port in ports.values():
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
     listener.close()
-    until("the agent to see that it is isolated", lambda: agent.ready()[0] == 200)
-    until("the log to say so", lambda: any(entry["event"] == "isolated" for entry in agent.log))
+    until("the agent to see that it is isolated", lambda: any(entry["event"] == "listening" for entry in agent.log))
+    agent.port, agent.health_port = ports.values()
+    until("the agent to be warm", lambda: agent.ready()[0] == 200)
     assert agent.run("1").result["ok"]
+
+
+def test_an_agent_that_cannot_listen_ends_and_says_why(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environment = {**environment_of(tmp_path, "x-sandbox-1"), "MCP_SANDBOX_PORT": str(taken.getsockname()[1])}
+        done = subprocess.run([PYTHON, "-m", "mcp_sandbox"], env=environment, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, b"Address already in use" in done.stderr) == (1, True)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
 
 
 def test_a_pod_that_still_gets_out_when_its_patience_is_over_ends_and_says_so(start: Start) -> None:
