@@ -63,6 +63,7 @@ class SessionsConfig(Document):
     """Sandboxes that are kept between calls, per server replica."""
 
     max_sessions: int = 4
+    max_sessions_per_client: int | None = None
     idle_seconds: int = 300
     max_seconds: int = 1800
 

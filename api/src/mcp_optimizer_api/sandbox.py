@@ -137,7 +137,13 @@ class SandboxSessions(Resource):
                 "self.idleSeconds <= self.maxSeconds",
                 "idleSeconds must not exceed maxSeconds, which ends a session in any case: lower sessions.idleSeconds or raise sessions.maxSeconds",
                 field="idleSeconds",
-            )
+            ),
+            rule(
+                "!has(self.maxSessionsPerClient) || self.maxSessionsPerClient <= self.maxSessions",
+                "maxSessionsPerClient must not exceed maxSessions, the bound for all clients together:"
+                " lower sessions.maxSessionsPerClient or raise sessions.maxSessions",
+                field="maxSessionsPerClient",
+            ),
         )
     )
 
@@ -146,6 +152,12 @@ class SandboxSessions(Resource):
         ge=0,
         le=50,
         description="Sessions open at once per server replica; each holds a Pod of pool.max, also while nothing runs in it. 0: none are given out.",
+    )
+    max_sessions_per_client: int | None = Field(
+        default=None,
+        ge=1,
+        le=50,
+        description="Sessions of one client address at once, per server replica. No limit when absent: a proxy in front shows one address for all.",
     )
     idle_seconds: int = Field(default=300, ge=5, le=3600, description="How long a session is kept without a call.")
     max_seconds: int = Field(

@@ -82,6 +82,11 @@ SANDBOXES: dict[str, tuple[Spec, str, str]] = {
         "spec.sandbox.sessions.maxSessions",
         "less than or equal to 50",
     ),
+    "more sessions of one client than of all": (
+        {"sandbox": {"sessions": {"maxSessionsPerClient": 5}}},
+        "spec.sandbox.sessions.maxSessionsPerClient",
+        "lower sessions.maxSessionsPerClient or raise sessions.maxSessions",
+    ),
     "scratch space larger than memory": ({"sandbox": {"diskLimit": "1Gi"}}, "spec.sandbox.diskLimit", "raise sandbox.resources.memory"),
     "more jobs of one client than of all": (
         {"sandbox": {"maxConcurrent": 5, "maxConcurrentPerClient": 6}},

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from mcp_optimizer.artifacts import Artifacts
+from mcp_optimizer.clients import serve
 from mcp_optimizer.context import PLAIN
 from mcp_optimizer.errors import NOT_FOUND, TOO_MANY, UNAVAILABLE, CallFailure
 from mcp_optimizer.keys import Keys
@@ -71,6 +72,23 @@ async def test_sessions_that_are_asked_for_at_once_are_no_more_than_there_may_be
     asked = (sessions.run({"code": "1", "session": "new"}, PLAIN, None) for _ in range(5))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [answer.code for answer in answers if isinstance(answer, CallFailure)] == [TOO_MANY] * 3
+
+
+async def test_a_client_holds_no_more_sessions_than_it_may_and_leaves_the_others_theirs() -> None:
+    sessions = sessions_of(Dying(), max_sessions=3, max_sessions_per_client=1, idle_seconds=77)
+
+    async def new(client: str) -> Any:
+        serve(client)
+        return await sessions.run({"code": "1", "session": "new"}, PLAIN, None)
+
+    assert [await asyncio.create_task(new(client)) for client in ("10.0.0.1", "10.0.0.2")]
+    with pytest.raises(CallFailure, match=r"1 sessions of this client .*maxSessionsPerClient.* in 77 s") as told:
+        await asyncio.create_task(new("10.0.0.1"))
+    assert (told.value.code, told.value.retry_after_s) == (TOO_MANY, 77)
+    assert await asyncio.create_task(new("10.0.0.3"))
+    with pytest.raises(CallFailure, match=r"3 sessions are open, the limit of this replica") as told:
+        await asyncio.create_task(new("10.0.0.4"))
+    assert (told.value.code, told.value.retry_after_s) == (TOO_MANY, 77)
 
 
 async def test_a_run_whose_replica_stops_answering_is_lost_and_nobody_is_told_to_run_it_again() -> None:

@@ -3,6 +3,7 @@ replica that is asked for one has its owner run the code, follows it, and hands 
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -22,7 +23,7 @@ from mcp_optimizer.state.peers import GONE, MAX_QUESTION, Answer, Peers, Questio
 from mcp_optimizer.state.running import Running
 from mcp_optimizer.state.store import ID_BYTES, Store
 from mcp_optimizer.state.tasks import Tasks
-from mcp_optimizer_api.config import SandboxConfig
+from mcp_optimizer_api.config import SandboxConfig, SessionsConfig
 
 from .files import files_of, lent
 from .following import explained, followed
@@ -47,6 +48,7 @@ _AGAIN: Final = 'start one with session: "new" and run there what it needs'
 @dataclass(eq=False, slots=True)
 class _Entry:
     session: OpenSession
+    client: str
     busy: bool = False
 
 
@@ -59,7 +61,8 @@ class CodeSessions:
         self._lane, self._invoker, self._aids, self._artifacts = lane, invoker, aids, artifacts
         self._sealer, self._peers, self._tasks = sealer, peers, tasks
         self._open: dict[bytes, _Entry] = {}
-        self._opening = 0
+        self._opening: list[str] = []
+        """For which clients."""
         self._ended: Store[str] = Store(max_entries=REMEMBERED, max_bytes=REMEMBERED * 1000)
         self._asked: Store[str] = Store(max_entries=REMEMBERED, max_bytes=REMEMBERED * 1000)
         peers.offer("session-run", self._run_for_peer)
@@ -88,25 +91,37 @@ class CodeSessions:
     async def _begin(self, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None) -> Result:
         sandbox = sandbox_of(self._invoker)
         job = _job_of(arguments, sandbox)
-        most = sandbox.sessions.max_sessions
-        if not most:
+        if not sandbox.sessions.max_sessions:
             raise CallFailure(BAD_REQUEST, "this endpoint keeps no sessions (spec.sandbox.sessions.maxSessions is 0): leave out session")
         job = replace(job, files=await files_of(arguments, self._artifacts))
         await self._aids.preflight.check(job.code, self._invoker.snapshot())
         # Nothing is waited for between the count and the place: whoever came meanwhile would be counted as well.
-        self._forget(key for key, entry in self._open.items() if entry.session.ended is not None)
-        if len(self._open) + self._opening >= most:
-            raise CallFailure(TOO_MANY, f"{most} sessions are open, the limit of this replica: end one with empty code, or try again later")
-        self._opening += 1
+        client = current_client()
+        self._check_room(client, sandbox.sessions)
+        self._opening.append(client)
         try:
             handle, key = self._handle(sandbox.sessions.max_seconds)
             outcome = await run_job(self._lane.run, job, calls_of(self._invoker, self._aids, context), progress)
         finally:
-            self._opening -= 1
+            self._opening.remove(client)
         if outcome.session is not None:
-            self._open[key] = _Entry(outcome.session)
+            self._open[key] = _Entry(outcome.session, client)
         name = handle if outcome.session is not None else ENDED
         return result_of(outcome, {**self._artifacts.keep(outcome), "session": name})
+
+    def _check_room(self, client: str, bounds: SessionsConfig) -> None:
+        """CallFailure 429 when the replica or the client has as many sessions as it may."""
+        self._forget(key for key, entry in self._open.items() if entry.session.ended is not None)
+        held = Counter([*(entry.client for entry in self._open.values()), *self._opening])
+        if held.total() >= bounds.max_sessions:
+            full = f"{held.total()} sessions are open, the limit of this replica (spec.sandbox.sessions.maxSessions)"
+        elif bounds.max_sessions_per_client is not None and held[client] >= bounds.max_sessions_per_client:
+            full = f"{held[client]} sessions of this client are open, spec.sandbox.sessions.maxSessionsPerClient of this endpoint"
+        else:
+            return
+        seconds = bounds.idle_seconds
+        message = f"{full}: end one with empty code, or try again when one may have ended that nobody uses, in {seconds} s"
+        raise CallFailure(TOO_MANY, message, retry_after_s=seconds)
 
     async def _run_here(
         self, key: bytes, entry: _Entry, arguments: dict[str, Any], context: CallContext, progress: OnOutput | None
