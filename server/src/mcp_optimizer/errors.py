@@ -48,6 +48,6 @@ class ServerFault(CallFailure):
     `nothing_sent`: it failed before a byte of the request left, so repeating it runs nothing twice.
     """
 
-    def __init__(self, code: int, message: str, *, nothing_sent: bool = False) -> None:
-        super().__init__(code, message)
+    def __init__(self, code: int, message: str, *, nothing_sent: bool = False, retry_after_s: int | None = None) -> None:
+        super().__init__(code, message, retry_after_s=retry_after_s)
         self.nothing_sent = nothing_sent

@@ -31,7 +31,7 @@ class Faulty(Modern):
                 assert request.transport is not None
                 request.transport.close()
                 return web.Response()
-            return web.json_response({"oops": True}, status=int(self.fault))
+            return web.json_response({"oops": True}, status=int(self.fault), headers={"Retry-After": "7"})
         return await super().handle(request)
 
 
@@ -135,6 +135,21 @@ async def test_a_server_that_hangs_holds_up_its_own_callers_only_and_only_so_man
             for task in hanging:
                 task.cancel()
             await asyncio.gather(*hanging, return_exceptions=True)
+
+
+async def test_a_server_that_limits_its_callers_says_when_to_come_again_and_stays_in_use(start: Start, tmp_path: Path) -> None:
+    busy = Faulty()
+    await start(busy)
+    write_config(tmp_path / "config.json", {"it": busy.url}, resilience={"breaker": {"consecutiveFailures": 1}})
+    async with serving(tmp_path / "config.json") as server:
+        await server.tools_ready(len(TOOLS))
+        busy.fault = 429
+        async with Client(server.url) as client:
+            for _ in range(3):
+                refused = await called(client, "it.echo")
+                assert (refused["code"], refused["retry_after_s"], "in 7 s" in refused["message"]) == (429, 7, True)
+            busy.fault = None
+            assert await called(client, "it.echo") == {}
 
 
 class Grumpy(Legacy):

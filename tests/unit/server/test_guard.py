@@ -73,6 +73,7 @@ async def test_failures_open_the_breaker_and_then_nothing_is_sent() -> None:
     with pytest.raises(CallFailure, match=r"server it is failing \(did not answer\): nothing was sent, try again in \d+ s") as refusal:
         await it.call(server, repeatable=False)
     assert (refusal.value.code, server.asked, it.refused_open) == (503, 3, 1)
+    assert f"in {refusal.value.retry_after_s} s" in refusal.value.message
     assert it.trouble is not None and "did not answer" in it.trouble
 
 
@@ -95,7 +96,7 @@ async def test_one_call_more_than_there_are_places_is_refused_with_the_name_of_t
     await asyncio.sleep(0)
     with pytest.raises(CallFailure, match="2 calls in flight already, its maxConcurrent") as refusal:
         await it.call(hang, repeatable=False)
-    assert (refusal.value.code, it.refused_full) == (429, 1)
+    assert (refusal.value.code, refusal.value.retry_after_s, it.refused_full) == (429, 1, 1)
     go.set()
     await asyncio.gather(*calls)
     assert it.slots.taken == 0

@@ -121,7 +121,7 @@ class Connection:
         except NotMcp:
             return None
         if reply.message is None and reply.status in (401, 403, 429, 503):
-            raise refusal(self.name, reply.status)
+            raise refusal(self.name, reply)
         result = (reply.message or {}).get("result")
         if not isinstance(result, dict) or not speaks(result, "supportedVersions", LATEST_MODERN_VERSION):
             return None
@@ -139,7 +139,7 @@ class Connection:
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": "initialize", "params": params}
         reply = await self._wire.post(self.url, body, {}, PROBE_SECONDS)
         if reply.message is None:
-            raise refusal(self.name, reply.status)
+            raise refusal(self.name, reply)
         result = reply.message.get("result")
         if not isinstance(result, dict):
             raise NotMcp(f"refused to initialize: {error_text(reply.message)}")

@@ -14,6 +14,9 @@ from mcp_optimizer_api.config import BreakerConfig, RetriesConfig, UpstreamConfi
 from .breaker import Breaker
 from .retry import Retries
 
+FULL_SECONDS = 1
+"""What a caller that found no place is told to wait: places come free as calls end."""
+
 Send = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -80,9 +83,11 @@ class Guard:
         except NoPlace:
             self.refused_full += 1
             limit = f"{self.slots.size} calls in flight already, its maxConcurrent"
-            raise CallFailure(TOO_MANY, f"server {self.name} has {limit}: try again later") from None
+            text = f"server {self.name} has {limit}: try again in {FULL_SECONDS} s"
+            raise CallFailure(TOO_MANY, text, retry_after_s=FULL_SECONDS) from None
 
     def _refusal(self) -> CallFailure:
         self.refused_open += 1
         seconds = max(1, round(self.breaker.retry_after()))
-        return CallFailure(UNAVAILABLE, f"server {self.name} is failing ({self.breaker.cause}): nothing was sent, try again in {seconds} s")
+        text = f"server {self.name} is failing ({self.breaker.cause}): nothing was sent, try again in {seconds} s"
+        return CallFailure(UNAVAILABLE, text, retry_after_s=seconds)
