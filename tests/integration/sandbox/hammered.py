@@ -118,7 +118,7 @@ class Pods:
             egress_probe=None,
         )
         pod = self._make(settings, LightWorker(name))  # type: ignore[arg-type]
-        pod._worker_ready = pod._isolated = True
+        pod._worker_ready = pod._open = True
         server = await asyncio.get_running_loop().create_server(lambda: self._stranger(pod), "127.0.0.1", 0, backlog=128)
         self._servers[name] = server
         self._shown[name] = _manifest(name, server.sockets[0].getsockname()[1])
