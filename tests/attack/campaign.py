@@ -58,7 +58,7 @@ class Campaign:
         try:
             reason = await (self._proven(control.prove) if control.prove else self._without(row, control))
         except Exception as error:
-            reason = f"the proof itself failed: {type(error).__name__}: {first_line(error)}"
+            reason = f"the proof itself failed: {_told(error)}"
         self.score.control(name, reason)
         tell(f"control {name}", reason or "proven", started)
 
@@ -97,7 +97,14 @@ async def tried(attack: Attack, target: Target) -> str | None:
     try:
         return await asyncio.wait_for(attack(target), ATTACK_SECONDS)
     except Exception as error:
-        return f"the attack could not be made: {type(error).__name__}: {first_line(error)}"
+        return f"the attack could not be made: {_told(error)}"
+
+
+def _told(error: Exception) -> str:
+    """Of tasks that ran together, what the first to fail says."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def tell(what: str, verdict: str, started: float) -> None:

@@ -47,7 +47,7 @@ async def knock(seconds, places):
     reached, end = set(), asyncio.get_running_loop().time() + seconds
 
     async def at(place):
-        host, port = place.split(":")
+        host, _, port = place.rpartition(":")
         while place not in reached and asyncio.get_running_loop().time() < end:
             try:
                 _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 0.05)

@@ -139,7 +139,7 @@ class SandboxSessions(Resource):
                 field="idleSeconds",
             ),
             rule(
-                "!has(self.maxSessionsPerClient) || self.maxSessionsPerClient <= self.maxSessions",
+                "!has(self.maxSessionsPerClient) || self.maxSessions == 0 || self.maxSessionsPerClient <= self.maxSessions",
                 "maxSessionsPerClient must not exceed maxSessions, the bound for all clients together:"
                 " lower sessions.maxSessionsPerClient or raise sessions.maxSessions",
                 field="maxSessionsPerClient",

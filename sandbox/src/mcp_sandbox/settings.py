@@ -28,7 +28,7 @@ class Settings:
     health_port: int
     bind: str
     egress_probe: tuple[str, int] | None
-    """Address that must be unreachable before the Pod is Ready: proof that the NetworkPolicy is in force. None: no proof is asked for."""
+    """Address that must be unreachable before the Pod opens a port: proof that the NetworkPolicy is in force. None: no proof is asked for."""
     egress_seconds: float = 30.0
     """How long that may take: network plugins need a moment for a new Pod."""
 

@@ -18,6 +18,7 @@ OPTIMIZERS: dict[str, Spec | None] = {
     "code where nothing enforces policies": {"sandbox": {"allowUnenforcedEgress": True}},
     "no policy around the server": {"networkPolicy": {"enabled": False}},
     "sessions off": {"sandbox": {"sessions": {"maxSessions": 0}}},
+    "sessions off, with a bound for each client": {"sandbox": {"sessions": {"maxSessions": 0, "maxSessionsPerClient": 1}}},
     "sessions that live as long as a job may run": {"sandbox": {"timeoutSeconds": 3600, "sessions": {"idleSeconds": 10, "maxSeconds": 10}}},
     "a pool of one size": {"sandbox": {"pool": {"min": 20, "max": 20}}},
     "one autoscaling bound": {"autoscaling": {"enabled": True, "minReplicas": 10}},

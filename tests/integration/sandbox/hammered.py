@@ -59,6 +59,8 @@ class Pods:
         """Pod and claim of each job that ran."""
         self._size, self._replicas, self._make = size, replicas, make
         self._names = (f"pod-{number}" for number in itertools.count())
+        # Each of the thousands of connections keeps its address and port for a minute after its end.
+        self._hosts = (f"127.0.{number % 100}.2" for number in itertools.count())
         self._shown: dict[str, dict[str, Any]] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._watchers: list[asyncio.StreamWriter] = []
@@ -105,7 +107,7 @@ class Pods:
         self._servers.pop(pod).close()
 
     async def _add(self) -> None:
-        name = next(self._names)
+        name, host = next(self._names), next(self._hosts)
         settings = Settings(
             pod=name,
             token_sha256=token_digest(pod_token(POOL_KEY, name)),
@@ -114,14 +116,15 @@ class Pods:
             workdir="/",
             port=0,
             health_port=0,
-            bind="127.0.0.1",
+            bind=host,
             egress_probe=None,
         )
         pod = self._make(settings, LightWorker(name))  # type: ignore[arg-type]
         pod._worker_ready = pod._open = True
-        server = await asyncio.get_running_loop().create_server(lambda: self._stranger(pod), "127.0.0.1", 0, backlog=128)
+        assert pod._why_not_ready() is None
+        server = await asyncio.get_running_loop().create_server(lambda: self._stranger(pod), host, 0, backlog=128)
         self._servers[name] = server
-        self._shown[name] = _manifest(name, server.sockets[0].getsockname()[1])
+        self._shown[name] = _manifest(name, *server.sockets[0].getsockname())
         self._tell("changed", self._shown[name])
 
     def _stranger(self, pod: Agent) -> FrameStream:
@@ -143,7 +146,7 @@ def _line(kind: str, *objects: dict[str, Any]) -> bytes:
     return json.dumps({"kind": kind, "objects": objects}).encode() + b"\n"
 
 
-def _manifest(name: str, port: int) -> dict[str, Any]:
+def _manifest(name: str, host: str, port: int) -> dict[str, Any]:
     container = {
         "env": [{"name": "MCP_SANDBOX_TOKEN_SHA256", "value": token_digest(pod_token(POOL_KEY, name))}],
         "ports": [{"name": "job", "containerPort": port}],
@@ -151,11 +154,11 @@ def _manifest(name: str, port: int) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "uid": f"uid-{name}", "ownerReferences": [{"uid": OWNER, "controller": True}]},
         "spec": {"containers": [container]},
-        "status": {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
+        "status": {"podIP": host, "conditions": [{"type": "Ready", "status": "True"}]},
     }
 
 
 def _server_pod(name: str) -> dict[str, Any]:
-    found = _manifest(name, 0)
+    found = _manifest(name, "127.0.0.1", 0)
     found["metadata"] = {"name": name, "uid": name, "labels": {COMPONENT_LABEL: "server"}}
     return found

@@ -22,6 +22,7 @@ class Faulty(Modern):
     """Fails calls in the way that `fault` says, after it has counted them as executed."""
 
     fault: int | str | None = None
+    retry_after = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         message = await request.json()
@@ -31,7 +32,9 @@ class Faulty(Modern):
                 assert request.transport is not None
                 request.transport.close()
                 return web.Response()
-            return web.json_response({"oops": True}, status=int(self.fault), headers={"Retry-After": "7"})
+            return web.json_response(
+                {"oops": True}, status=int(self.fault), headers={"Retry-After": self.retry_after} if self.retry_after else {}
+            )
         return await super().handle(request)
 
 
@@ -143,11 +146,11 @@ async def test_a_server_that_limits_its_callers_says_when_to_come_again_and_stay
     write_config(tmp_path / "config.json", {"it": busy.url}, resilience={"breaker": {"consecutiveFailures": 1}})
     async with serving(tmp_path / "config.json") as server:
         await server.tools_ready(len(TOOLS))
-        busy.fault = 429
+        busy.fault, busy.retry_after = 429, "7"
         async with Client(server.url) as client:
             for _ in range(3):
                 refused = await called(client, "it.echo")
-                assert (refused["code"], refused["retry_after_s"], "in 7 s" in refused["message"]) == (429, 7, True)
+                assert (refused["code"], refused["retry_after_s"]) == (429, 7)
             busy.fault = None
             assert await called(client, "it.echo") == {}
 

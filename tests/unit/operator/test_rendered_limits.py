@@ -14,6 +14,7 @@ from mcp_optimizer_api.config import (
     RetriesConfig,
     SandboxConfig,
     ServerConfig,
+    SessionsConfig,
     UpstreamConfig,
 )
 from mcp_optimizer_api.optimizer import MCPOptimizerSpec
@@ -71,6 +72,15 @@ def test_the_config_carries_what_is_kept_of_jobs() -> None:
     assert (found.sandbox.max_artifacts, found.sandbox.max_artifact_bytes) == (3, 4096)
     plain = render_config(owner("MCPOptimizer"), MCPOptimizerSpec(), [])
     assert (plain.recording, plain.sandbox.max_artifacts) == (RecordingConfig(), SandboxConfig(enabled=True).max_artifacts)
+
+
+def test_the_config_carries_how_many_sessions_there_may_be_and_for_how_long() -> None:
+    bounds = {"maxSessions": 9, "maxSessionsPerClient": 2, "idleSeconds": 61, "maxSeconds": 71}
+    spec = MCPOptimizerSpec.model_validate({"sandbox": {"sessions": bounds}})
+    found = render_config(owner("MCPOptimizer"), spec, []).sandbox.sessions
+    assert found == SessionsConfig(max_sessions=9, max_sessions_per_client=2, idle_seconds=61, max_seconds=71)
+    plain = render_config(owner("MCPOptimizer"), MCPOptimizerSpec(), []).sandbox.sessions
+    assert plain == SessionsConfig(), "defaults of the resource and of the rendered config differ"
 
 
 @pytest.mark.parametrize(

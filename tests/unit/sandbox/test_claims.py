@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -214,21 +214,44 @@ def test_a_pod_whose_jobs_could_fill_the_nodes_disk_does_not_start(start: Start,
     assert repr(str(path)) in agent.log[-1]["reason"] and "mode 0700" in agent.log[-1]["reason"]
 
 
-def test_a_pod_that_can_get_out_lets_nobody_in(start: Start) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    outside = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(listener.getsockname()[1])}
-    ports = {"MCP_SANDBOX_PORT": _free_port(), "MCP_SANDBOX_HEALTH_PORT": _free_port()}
-    agent = start(warm=False, **outside, **{name: str(port) for name, port in ports.items()})
-    assert "the network is open" in agent.log[-1]["reason"]
-    for _ in range(3):
-        accepted, _ = listener.accept()
-        accepted.close()
-        for port in ports.values():
-            with pytest.raises(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", port))
-    listener.close()
+@pytest.fixture
+def reserved() -> Iterator[tuple[int, int]]:
+    """Ports that nobody else is given, for the agent's settings: bound already, so that only a listener can be added."""
+    with socket.socket() as first, socket.socket() as second:
+        for sock in (first, second):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", 0))
+        yield first.getsockname()[1], second.getsockname()[1]
+
+
+def test_a_pod_that_can_get_out_lets_nobody_in(start: Start, reserved: tuple[int, int]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        outside = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(listener.getsockname()[1])}
+        agent = start(warm=False, **outside, MCP_SANDBOX_PORT=str(reserved[0]), MCP_SANDBOX_HEALTH_PORT=str(reserved[1]))
+        assert "the network is open" in agent.log[-1]["reason"]
+        for _ in range(3):
+            accepted, _ = listener.accept()
+            accepted.close()
+            for port in reserved:
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", port))
     until("the agent to see that it is isolated", lambda: any(entry["event"] == "listening" for entry in agent.log))
-    agent.port, agent.health_port = ports.values()
+    agent.port, agent.health_port = reserved
+    until("the agent to be warm", lambda: agent.ready()[0] == 200)
+    assert agent.run("1").result["ok"]
+
+
+def test_an_agent_that_rehearses_yet_takes_no_job(start: Start, reserved: tuple[int, int]) -> None:
+    slow = "import asyncio, sys\nimport mcp_sandbox.agent as a\nimport mcp_sandbox.__main__ as m\n"
+    slow += 'async def rehearse(*_):\n  print(\'{"event": "waiting"}\', file=sys.stderr, flush=True)\n  await asyncio.sleep(1)\n'
+    slow += "a._rehearse = rehearse\nsys.exit(m.main())"
+    agent = start(warm=False, program=slow, MCP_SANDBOX_PORT=str(reserved[0]), MCP_SANDBOX_HEALTH_PORT=str(reserved[1]))
+    agent.port, agent.health_port = reserved
+    assert agent.ready() == (503, "warming up")
+    link = agent.connect()
+    link.send(agent.start("1"))
+    refused = link.receive()
+    assert (refused["code"], refused["state"]) == (409, "warming")
     until("the agent to be warm", lambda: agent.ready()[0] == 200)
     assert agent.run("1").result["ok"]
 
@@ -238,11 +261,6 @@ def test_an_agent_that_cannot_listen_ends_and_says_why(tmp_path: Path) -> None:
         environment = {**environment_of(tmp_path, "x-sandbox-1"), "MCP_SANDBOX_PORT": str(taken.getsockname()[1])}
         done = subprocess.run([PYTHON, "-m", "mcp_sandbox"], env=environment, capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, b"Address already in use" in done.stderr) == (1, True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def test_a_pod_that_still_gets_out_when_its_patience_is_over_ends_and_says_so(start: Start) -> None:

@@ -1,6 +1,7 @@
 """Sessions of code and jobs of another call's, where the endpoint alone decides: what is forgotten, and how a failure is told."""
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -41,27 +42,35 @@ class Dying:
 
 
 class Lane:
-    """Opens that one session."""
+    """Opens sessions."""
 
-    def __init__(self, session: Dying) -> None:
-        self.session = session
+    def __init__(self, new: Callable[[], Dying]) -> None:
+        self.new = new
 
     async def run(self, job: Any, on_call: Any, *, progress: Any = None) -> JobOutcome:
-        return JobOutcome(ok=True, session=cast(Any, self.session))
+        return JobOutcome(ok=True, session=cast(Any, self.new()))
 
 
 async def passes(code: str, snapshot: Any) -> None:
     """A preflight that finds nothing."""
 
 
-def sessions_of(session: Dying, check: Any = passes, **bounds: Any) -> CodeSessions:
+def sessions_of(session: Dying | Callable[[], Dying], check: Any = passes, **bounds: Any) -> CodeSessions:
     sandbox = SandboxConfig.model_validate({"enabled": True, "sessions": bounds})
     invoker = SimpleNamespace(snapshot=lambda: SimpleNamespace(config=SimpleNamespace(sandbox=sandbox)))
     aids = SimpleNamespace(preflight=SimpleNamespace(check=check), questions=None)
     peers = Peers(Signatures(Keys(None)))
     sealer = Sealer(Keys(None))
     artifacts = Artifacts(Handles(sealer, peers))
-    return CodeSessions(cast(Any, Lane(session)), cast(Any, invoker), cast(Any, aids), artifacts, sealer, peers, cast(Any, None))
+    return CodeSessions(
+        cast(Any, Lane((lambda: session) if isinstance(session, Dying) else session)),
+        cast(Any, invoker),
+        cast(Any, aids),
+        artifacts,
+        sealer,
+        peers,
+        cast(Any, None),
+    )
 
 
 async def test_sessions_that_are_asked_for_at_once_are_no_more_than_there_may_be() -> None:
@@ -89,6 +98,25 @@ async def test_a_client_holds_no_more_sessions_than_it_may_and_leaves_the_others
     with pytest.raises(CallFailure, match=r"3 sessions are open, the limit of this replica") as told:
         await asyncio.create_task(new("10.0.0.4"))
     assert (told.value.code, told.value.retry_after_s) == (TOO_MANY, 77)
+
+
+async def test_a_clients_sessions_count_while_they_are_opened_and_no_longer_than_they_live() -> None:
+    async def look(code: str, snapshot: Any) -> None:
+        await asyncio.sleep(0)
+
+    opened: list[Dying] = []
+
+    def new() -> Dying:
+        opened.append(Dying())
+        return opened[-1]
+
+    sessions = sessions_of(new, look, max_sessions=4, max_sessions_per_client=2)
+    for _ in range(2):
+        asked = (sessions.run({"code": "1", "session": "new"}, PLAIN, None) for _ in range(3))
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [answer.code for answer in answers if isinstance(answer, CallFailure)] == [TOO_MANY]
+        while opened:
+            opened.pop().close("its time was over")
 
 
 async def test_a_run_whose_replica_stops_answering_is_lost_and_nobody_is_told_to_run_it_again() -> None:

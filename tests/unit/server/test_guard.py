@@ -12,6 +12,7 @@ from mcp_optimizer_api.config import UpstreamConfig
 UNSENT = ServerFault(BAD_GATEWAY, "refused", nothing_sent=True)
 SENT = ServerFault(TIMEOUT, "did not answer")
 OWN = CallFailure(400, "wrong arguments")
+LATER = ServerFault(503, "not now", retry_after_s=30)
 
 
 def guard(**settings: Any) -> Guard:
@@ -42,6 +43,7 @@ class Server:
         ("connect-failure", SENT, True, 1),
         ("never", UNSENT, True, 1),
         ("idempotent", OWN, True, 1),
+        ("idempotent", LATER, True, 1),
     ],
 )
 async def test_a_call_is_sent_again_only_when_nothing_can_happen_twice(when: str, failure: Exception, repeatable: bool, asked: int) -> None:

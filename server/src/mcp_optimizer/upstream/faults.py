@@ -15,10 +15,9 @@ NOT_CONNECTED = (NotConnected, aiohttp.ClientConnectorError, aiohttp.ConnectionT
 """No connection came about, so no byte of a request was sent."""
 FAILURES = (TimeoutError, ReplyTooLarge, MemoryFull, NotMcp, aiohttp.ClientError, OSError, ValueError, ServerFault)
 """What `failure` knows how to tell."""
-
-
 MAX_WAIT_SECONDS = 3600
 """A server that wants to be left alone for longer is not quoted."""
+_COME_AGAIN = (429, 503)
 
 
 def failure(error: BaseException, name: str, *, timeout: float, max_reply: int, asked: bool) -> CallFailure:
@@ -43,7 +42,7 @@ def failure(error: BaseException, name: str, *, timeout: float, max_reply: int, 
 
 def accepted(name: str, reply: Reply) -> dict[str, Any]:
     """The JSON-RPC response in `reply`. Raises `CallFailure` where the HTTP status says that there is none to rely on."""
-    if reply.message is None:
+    if reply.message is None or reply.status in _COME_AGAIN:
         raise refusal(name, reply)
     if reply.status >= 500:
         raise ServerFault(BAD_GATEWAY, f"server {name} answered HTTP {reply.status}: {error_text(reply.message)}")
@@ -51,24 +50,25 @@ def accepted(name: str, reply: Reply) -> dict[str, Any]:
 
 
 def refusal(name: str, reply: Reply) -> CallFailure:
-    """What an HTTP status without a JSON-RPC response means."""
+    """What an HTTP status means that is more than its JSON-RPC response, if it has one.
+
+    The sentences do not vary: breakers and status quote them, and everything that differs is told anew.
+    """
     status = reply.status
     if status in (401, 403):
         return CallFailure(FORBIDDEN, f"server {name} refuses this gateway ({status}): its administrator must grant access")
     if status == 429:
-        seconds, when = _asked_to_wait(reply)
-        return CallFailure(TOO_MANY, f"server {name} is limiting its callers (429): try again {when}", retry_after_s=seconds)
+        return CallFailure(TOO_MANY, f"server {name} is limiting its callers (429): try again later", retry_after_s=_wait_of(reply))
     if status == 503:
-        seconds, when = _asked_to_wait(reply)
-        return ServerFault(UNAVAILABLE, f"server {name} is not available (503): try again {when}", retry_after_s=seconds)
+        return ServerFault(UNAVAILABLE, f"server {name} is not available (503): try again later", retry_after_s=_wait_of(reply))
     return ServerFault(BAD_GATEWAY, f"server {name} answered HTTP {status}, which is not MCP: check its url and path")
 
 
-def _asked_to_wait(reply: Reply) -> tuple[int | None, str]:
-    """Its Retry-After in seconds, where it is a number of them that makes sense, and in words."""
+def _wait_of(reply: Reply) -> int | None:
+    """Its Retry-After, where that is a number of seconds that makes sense."""
     told = reply.headers.get("Retry-After", "")
     seconds = int(told) if re.fullmatch(r"\d{1,5}", told, re.ASCII) else 0
-    return (seconds, f"in {seconds} s") if 1 <= seconds <= MAX_WAIT_SECONDS else (None, "later")
+    return seconds if 1 <= seconds <= MAX_WAIT_SECONDS else None
 
 
 def _size(count: int) -> str:

@@ -4,6 +4,7 @@ A server that hangs or fails holds up its own callers only, and only so many of 
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -88,6 +89,6 @@ class Guard:
 
     def _refusal(self) -> CallFailure:
         self.refused_open += 1
-        seconds = max(1, round(self.breaker.retry_after()))
+        seconds = max(1, math.ceil(self.breaker.retry_after()))
         text = f"server {self.name} is failing ({self.breaker.cause}): nothing was sent, try again in {seconds} s"
         return CallFailure(UNAVAILABLE, text, retry_after_s=seconds)

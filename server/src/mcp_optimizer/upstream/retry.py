@@ -32,7 +32,8 @@ class Retries:
         """Whether to send the call again; takes it from the budget. `repeatable`: the tool says that twice is as good as once."""
         when = self.policy.when
         safe = fault.nothing_sent or (repeatable and when == "idempotent")
-        if when == "never" or not safe or self._left < 1.0:
+        # A server that says when to come again means: not now.
+        if when == "never" or not safe or fault.retry_after_s is not None or self._left < 1.0:
             return False
         self._left -= 1.0
         self.done += 1

@@ -114,9 +114,9 @@ class CodeSessions:
         self._forget(key for key, entry in self._open.items() if entry.session.ended is not None)
         held = Counter([*(entry.client for entry in self._open.values()), *self._opening])
         if held.total() >= bounds.max_sessions:
-            full = f"{held.total()} sessions are open, the limit of this replica (spec.sandbox.sessions.maxSessions)"
+            full = f"{bounds.max_sessions} sessions are open, the limit of this replica (spec.sandbox.sessions.maxSessions)"
         elif bounds.max_sessions_per_client is not None and held[client] >= bounds.max_sessions_per_client:
-            full = f"{held[client]} sessions of this client are open, spec.sandbox.sessions.maxSessionsPerClient of this endpoint"
+            full = f"{bounds.max_sessions_per_client} sessions of this client are open, spec.sandbox.sessions.maxSessionsPerClient of this endpoint"
         else:
             return
         seconds = bounds.idle_seconds
