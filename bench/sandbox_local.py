@@ -44,6 +44,7 @@ async def agent(name: str, folder: str) -> tuple[asyncio.subprocess.Process, int
         "MCP_SANDBOX_PORT": "0",
         "MCP_SANDBOX_HEALTH_PORT": "0",
         "MCP_SANDBOX_BIND": "127.0.0.1",
+        "MCP_SANDBOX_EGRESS": "unchecked",
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "mcp_sandbox", env=environment, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None

@@ -282,6 +282,7 @@ def environment_of(workdir: Path, pod: str) -> dict[str, str]:
         "MCP_SANDBOX_PORT": "0",
         "MCP_SANDBOX_HEALTH_PORT": "0",
         "MCP_SANDBOX_BIND": "127.0.0.1",
+        "MCP_SANDBOX_EGRESS": "unchecked",
     }
 
 

@@ -1,6 +1,7 @@
 """Proof, before the Pod listens, that its NetworkPolicy is in force: a new Pod has a short open window in every network plugin."""
 
 import asyncio
+import socket
 
 from .journal import log
 
@@ -9,13 +10,25 @@ RETRY_SECONDS = 0.25
 
 
 async def reachable(address: tuple[str, int], timeout: float = PROBE_SECONDS) -> bool:
-    """Whether a TCP connection to `address` is accepted. Dropped or refused alike mean no."""
+    """Whether a TCP connection to `address`, an IP address, is accepted. Dropped or refused alike mean no."""
+    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.get_running_loop().sock_connect(sock, address)
+        except TimeoutError:
+            # Late may have been this process: on a busy node the answer can be here, and nobody has looked.
+            return _is_connected(sock)
+        except OSError:
+            return False
+        return True
+
+
+def _is_connected(sock: socket.socket) -> bool:
     try:
-        async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(*address)
-    except (OSError, TimeoutError):
+        sock.getpeername()
+    except OSError:
         return False
-    writer.transport.abort()
     return True
 
 

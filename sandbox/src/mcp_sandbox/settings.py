@@ -1,5 +1,6 @@
 """What the operator tells the agent through the Pod's environment, read once, checked at the start."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -79,11 +80,21 @@ def _number(environment: Mapping[str, str], name: str, default: float, *, low: f
 
 
 def _egress_probe(environment: Mapping[str, str]) -> tuple[str, int] | None:
-    """The API server's Service: every Pod has its address in the environment, and no sandbox may reach it."""
+    """The API server's Service: every Pod has its address in the environment, and no sandbox may reach it.
+
+    An address only: without a name server no name would ever be reached, which would prove nothing.
+    """
     wanted = environment.get("MCP_SANDBOX_EGRESS") or "denied"
     if wanted not in ("denied", "unchecked"):
         raise SettingsError(f"MCP_SANDBOX_EGRESS={wanted!r} must be denied or unchecked")
-    host = environment.get("KUBERNETES_SERVICE_HOST", "")
-    if not host or wanted == "unchecked":
+    if wanted == "unchecked":
         return None
+    host = environment.get("KUBERNETES_SERVICE_HOST", "")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise SettingsError(
+            f"KUBERNETES_SERVICE_HOST={host!r} is no IP address, so that nothing can be proven of the network: give one,"
+            " or say MCP_SANDBOX_EGRESS=unchecked (spec.sandbox.allowUnenforcedEgress)"
+        ) from None
     return host, int(_number(environment, "KUBERNETES_SERVICE_PORT", 443, low=1, high=65535))

@@ -2,13 +2,12 @@
 
 import os
 import socket
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.agent_process import PATIENCE, PYTHON, AgentProcess, Link, environment_of, until
+from tests.agent_process import AgentProcess, Link
 
 from mcp_optimizer_api.job import MAX_FRAME_BYTES
 
@@ -186,94 +185,3 @@ def test_a_pod_stays_a_moment_after_its_job_and_takes_no_other(start: Start) -> 
 def test_a_warm_pod_ends_when_told_to(agent: AgentProcess) -> None:
     agent.process.terminate()
     assert agent.wait() == 6
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("MCP_SANDBOX_TOKEN_SHA256", "abc"),
-        ("MCP_SANDBOX_WORKDIR", "/does/not/exist"),
-        ("MCP_SANDBOX_PORT", "eight"),
-        ("MCP_SANDBOX_IDLE_SECONDS", "0"),
-        ("MCP_SANDBOX_LINGER_SECONDS", "soon"),
-        ("MCP_SANDBOX_EGRESS", "open"),
-        ("MCP_SANDBOX_EGRESS_SECONDS", "-1"),
-    ],
-)
-def test_bad_settings_are_named(start: Start, name: str, value: str) -> None:
-    agent = start(warm=False, **{name: value})
-    assert agent.wait() == 2
-    assert name in agent.log[-1]["reason"]
-
-
-def test_a_pod_whose_jobs_could_fill_the_nodes_disk_does_not_start(start: Start, tmp_path: Path) -> None:
-    path = tmp_path / "termination-log"
-    path.touch(mode=0o666)
-    agent = start(warm=False, MCP_SANDBOX_TERMINATION_LOG=str(path))
-    assert agent.wait() == 2
-    assert repr(str(path)) in agent.log[-1]["reason"] and "mode 0700" in agent.log[-1]["reason"]
-
-
-@pytest.fixture
-def reserved() -> Iterator[tuple[int, int]]:
-    """Ports that nobody else is given, for the agent's settings: bound already, so that only a listener can be added."""
-    with socket.socket() as first, socket.socket() as second:
-        for sock in (first, second):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("127.0.0.1", 0))
-        yield first.getsockname()[1], second.getsockname()[1]
-
-
-def test_a_pod_that_can_get_out_lets_nobody_in(start: Start, reserved: tuple[int, int]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        outside = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(listener.getsockname()[1])}
-        agent = start(warm=False, **outside, MCP_SANDBOX_PORT=str(reserved[0]), MCP_SANDBOX_HEALTH_PORT=str(reserved[1]))
-        assert "the network is open" in agent.log[-1]["reason"]
-        for _ in range(3):
-            accepted, _ = listener.accept()
-            accepted.close()
-            for port in reserved:
-                with pytest.raises(ConnectionRefusedError):
-                    socket.create_connection(("127.0.0.1", port))
-    until("the agent to see that it is isolated", lambda: any(entry["event"] == "listening" for entry in agent.log))
-    agent.port, agent.health_port = reserved
-    until("the agent to be warm", lambda: agent.ready()[0] == 200)
-    assert agent.run("1").result["ok"]
-
-
-def test_an_agent_that_rehearses_yet_takes_no_job(start: Start, reserved: tuple[int, int]) -> None:
-    slow = "import asyncio, sys\nimport mcp_sandbox.agent as a\nimport mcp_sandbox.__main__ as m\n"
-    slow += 'async def rehearse(*_):\n  print(\'{"event": "waiting"}\', file=sys.stderr, flush=True)\n  await asyncio.sleep(1)\n'
-    slow += "a._rehearse = rehearse\nsys.exit(m.main())"
-    agent = start(warm=False, program=slow, MCP_SANDBOX_PORT=str(reserved[0]), MCP_SANDBOX_HEALTH_PORT=str(reserved[1]))
-    agent.port, agent.health_port = reserved
-    assert agent.ready() == (503, "warming up")
-    link = agent.connect()
-    link.send(agent.start("1"))
-    refused = link.receive()
-    assert (refused["code"], refused["state"]) == (409, "warming")
-    until("the agent to be warm", lambda: agent.ready()[0] == 200)
-    assert agent.run("1").result["ok"]
-
-
-def test_an_agent_that_cannot_listen_ends_and_says_why(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        environment = {**environment_of(tmp_path, "x-sandbox-1"), "MCP_SANDBOX_PORT": str(taken.getsockname()[1])}
-        done = subprocess.run([PYTHON, "-m", "mcp_sandbox"], env=environment, capture_output=True, timeout=PATIENCE, check=False)
-    assert (done.returncode, b"Address already in use" in done.stderr) == (1, True)
-
-
-def test_a_pod_that_still_gets_out_when_its_patience_is_over_ends_and_says_so(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        agent = start(warm=False, KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=port, MCP_SANDBOX_EGRESS_SECONDS="0")
-        assert agent.wait() == 7
-    assert any(entry["event"] == "network open" for entry in agent.log)
-
-
-def test_a_pod_that_need_not_prove_anything_is_ready_on_an_open_network(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        agent = start(KUBERNETES_SERVICE_HOST="127.0.0.1", KUBERNETES_SERVICE_PORT=port, MCP_SANDBOX_EGRESS="unchecked")
-        until("ready", lambda: agent.ready()[0] == 200)
-        assert agent.run("1").result["ok"]
