@@ -50,17 +50,18 @@ def accepted(name: str, reply: Reply) -> dict[str, Any]:
 
 
 def refusal(name: str, reply: Reply) -> CallFailure:
-    """What an HTTP status means that is more than its JSON-RPC response, if it has one.
+    """What an HTTP status means that counts for more than the JSON-RPC response, if there is one.
 
-    The sentences do not vary: breakers and status quote them, and everything that differs is told anew.
+    The sentence does not vary with the wait: breakers and status quote it, and tell what differs anew.
     """
     status = reply.status
+    words = (reply.message and error_text(reply.message)) or "try again later"
     if status in (401, 403):
         return CallFailure(FORBIDDEN, f"server {name} refuses this gateway ({status}): its administrator must grant access")
     if status == 429:
-        return CallFailure(TOO_MANY, f"server {name} is limiting its callers (429): try again later", retry_after_s=_wait_of(reply))
+        return CallFailure(TOO_MANY, f"server {name} is limiting its callers (429): {words}", retry_after_s=_wait_of(reply))
     if status == 503:
-        return ServerFault(UNAVAILABLE, f"server {name} is not available (503): try again later", retry_after_s=_wait_of(reply))
+        return ServerFault(UNAVAILABLE, f"server {name} is not available (503): {words}", retry_after_s=_wait_of(reply))
     return ServerFault(BAD_GATEWAY, f"server {name} answered HTTP {status}, which is not MCP: check its url and path")
 
 
