@@ -32,5 +32,9 @@ def test_what_is_no_sensible_number_of_seconds_is_not_quoted(header: str) -> Non
     assert refused(429, Retry_After=header).retry_after_s is None
 
 
+def test_a_result_with_a_status_that_says_there_is_none_is_no_result() -> None:
+    assert refused(429, {"jsonrpc": "2.0", "id": 1, "result": {}}).message.endswith("(429): try again later")
+
+
 def test_other_refusals_name_no_time() -> None:
     assert [refused(status, retry_after="7").retry_after_s for status in (401, 403, 500, 504)] == [None] * 4

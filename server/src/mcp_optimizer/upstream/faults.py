@@ -55,7 +55,7 @@ def refusal(name: str, reply: Reply) -> CallFailure:
     The sentence does not vary with the wait: breakers and status quote it, and tell what differs anew.
     """
     status = reply.status
-    words = (reply.message and error_text(reply.message)) or "try again later"
+    words = error_text(reply.message) if reply.message is not None and "error" in reply.message else "try again later"
     if status in (401, 403):
         return CallFailure(FORBIDDEN, f"server {name} refuses this gateway ({status}): its administrator must grant access")
     if status == 429:
