@@ -54,7 +54,8 @@ class LightJob:
 class Pods:
     """Keeps `size` of them warm and tells every watcher, a little late."""
 
-    def __init__(self, size: int, *, replicas: tuple[str, ...], make: type[Agent] = Agent) -> None:
+    def __init__(self, size: int, *, watchers: int, replicas: tuple[str, ...], make: type[Agent] = Agent) -> None:
+        """Nobody hears of a Pod before `watchers` ask: on a busy machine the first would be done when the last begins."""
         self.runs: list[tuple[str, str]] = []
         """Pod and claim of each job that ran."""
         self._size, self._replicas, self._make = size, replicas, make
@@ -64,6 +65,7 @@ class Pods:
         self._shown: dict[str, dict[str, Any]] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._watchers: list[asyncio.StreamWriter] = []
+        self._all_here = asyncio.Barrier(watchers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._streams: weakref.WeakSet[FrameStream] = weakref.WeakSet()
 
@@ -76,6 +78,7 @@ class Pods:
 
     async def stop(self) -> None:
         """Close everything."""
+        await self._all_here.abort()
         await asyncio.gather(*self._tasks)
         for server in self._servers.values():
             server.close()
@@ -134,8 +137,9 @@ class Pods:
 
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         replicas = [_server_pod(name) for name in self._replicas]
-        writer.write(_line("listed", *replicas, *self._shown.values()))
         self._watchers.append(writer)
+        await self._all_here.wait()
+        writer.write(_line("listed", *replicas, *self._shown.values()))
 
     def _tell(self, kind: str, manifest: dict[str, Any]) -> None:
         for writer in self._watchers:

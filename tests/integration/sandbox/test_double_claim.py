@@ -63,7 +63,7 @@ async def fight(
     make: type[Agent] = Agent,
 ) -> Fight:
     """`claims` jobs in all, by all replicas at once."""
-    pods = Pods(POOL, replicas=REPLICAS if sharded else (), make=make)
+    pods = Pods(POOL, watchers=len(REPLICAS), replicas=REPLICAS if sharded else (), make=make)
     monkeypatch.setattr(agent, "RunningJob", lambda request, owner, _channel, worker, _end: LightJob(pods, worker.pod, request, owner))
     key_file = folder / "key"
     await asyncio.to_thread(key_file.write_bytes, POOL_KEY)
