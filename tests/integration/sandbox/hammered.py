@@ -59,9 +59,7 @@ class Pods:
         self.runs: list[tuple[str, str]] = []
         """Pod and claim of each job that ran."""
         self._size, self._replicas, self._make = size, replicas, make
-        self._names = (f"pod-{number}" for number in itertools.count())
-        # Each of the thousands of connections keeps its address and port for a minute after its end.
-        self._hosts = (f"127.0.{number % 100}.2" for number in itertools.count())
+        self._numbers = itertools.count()
         self._shown: dict[str, dict[str, Any]] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._watchers: list[asyncio.StreamWriter] = []
@@ -110,7 +108,9 @@ class Pods:
         self._servers.pop(pod).close()
 
     async def _add(self) -> None:
-        name, host = next(self._names), next(self._hosts)
+        number = next(self._numbers)
+        # Of many addresses: each of the thousands of connections keeps its address and port for a minute after its end.
+        name, host = f"pod-{number}", f"127.0.{number % 100}.2"
         settings = Settings(
             pod=name,
             token_sha256=token_digest(pod_token(POOL_KEY, name)),

@@ -55,36 +55,30 @@ async def passes(code: str, snapshot: Any) -> None:
     """A preflight that finds nothing."""
 
 
-def sessions_of(session: Dying | Callable[[], Dying], check: Any = passes, **bounds: Any) -> CodeSessions:
+async def yields(code: str, snapshot: Any) -> None:
+    """One that others may begin beside."""
+    await asyncio.sleep(0)
+
+
+def sessions_of(new: Callable[[], Dying], check: Any = passes, **bounds: Any) -> CodeSessions:
     sandbox = SandboxConfig.model_validate({"enabled": True, "sessions": bounds})
     invoker = SimpleNamespace(snapshot=lambda: SimpleNamespace(config=SimpleNamespace(sandbox=sandbox)))
     aids = SimpleNamespace(preflight=SimpleNamespace(check=check), questions=None)
     peers = Peers(Signatures(Keys(None)))
     sealer = Sealer(Keys(None))
     artifacts = Artifacts(Handles(sealer, peers))
-    return CodeSessions(
-        cast(Any, Lane((lambda: session) if isinstance(session, Dying) else session)),
-        cast(Any, invoker),
-        cast(Any, aids),
-        artifacts,
-        sealer,
-        peers,
-        cast(Any, None),
-    )
+    return CodeSessions(cast(Any, Lane(new)), cast(Any, invoker), cast(Any, aids), artifacts, sealer, peers, cast(Any, None))
 
 
 async def test_sessions_that_are_asked_for_at_once_are_no_more_than_there_may_be() -> None:
-    async def look(code: str, snapshot: Any) -> None:
-        await asyncio.sleep(0)
-
-    sessions = sessions_of(Dying(), look, max_sessions=2)
+    sessions = sessions_of(Dying, yields, max_sessions=2)
     asked = (sessions.run({"code": "1", "session": "new"}, PLAIN, None) for _ in range(5))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [answer.code for answer in answers if isinstance(answer, CallFailure)] == [TOO_MANY] * 3
 
 
 async def test_a_client_holds_no_more_sessions_than_it_may_and_leaves_the_others_theirs() -> None:
-    sessions = sessions_of(Dying(), max_sessions=3, max_sessions_per_client=1, idle_seconds=77)
+    sessions = sessions_of(Dying, max_sessions=3, max_sessions_per_client=1, idle_seconds=77)
 
     async def new(client: str) -> Any:
         serve(client)
@@ -101,16 +95,13 @@ async def test_a_client_holds_no_more_sessions_than_it_may_and_leaves_the_others
 
 
 async def test_a_clients_sessions_count_while_they_are_opened_and_no_longer_than_they_live() -> None:
-    async def look(code: str, snapshot: Any) -> None:
-        await asyncio.sleep(0)
-
     opened: list[Dying] = []
 
     def new() -> Dying:
         opened.append(Dying())
         return opened[-1]
 
-    sessions = sessions_of(new, look, max_sessions=4, max_sessions_per_client=2)
+    sessions = sessions_of(new, yields, max_sessions=4, max_sessions_per_client=2)
     for _ in range(2):
         asked = (sessions.run({"code": "1", "session": "new"}, PLAIN, None) for _ in range(3))
         answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -132,7 +123,7 @@ async def test_a_run_whose_replica_stops_answering_is_lost_and_nobody_is_told_to
 
 async def test_a_session_that_ends_under_its_run_is_forgotten_once_and_the_run_has_its_answer() -> None:
     session = Dying()
-    sessions = sessions_of(session)
+    sessions = sessions_of(lambda: session)
     opened = await sessions.run({"code": "1", "session": "new"}, PLAIN, None)
     name = opened["content"][0]["text"].split('"session":"')[1].split('"')[0]
     running = asyncio.create_task(sessions.run({"code": "2", "session": name}, PLAIN, None))
