@@ -15,6 +15,7 @@ from mcp_optimizer_api.config import LimitsConfig, ServerConfig, UpstreamConfig
 from mcp_optimizer_api.stats import UpstreamStats
 
 from .background import aside_to_keep, let_go
+from .http_client import open_session
 from .ration import Ration
 from .snapshot import Snapshot, ToolCache, compile_snapshot
 from .upstream.plain import PlainClient
@@ -52,8 +53,7 @@ class Federation:
     async def start(self) -> None:
         """Open the connection pool and follow the catalogues from now on."""
         # No bound per pool or host: each Upstream bounds its own calls, so that none waits for another's connection.
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=KEEP_ALIVE_SECONDS, ttl_dns_cache=10)
-        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = open_session(limit=0, keep_alive_seconds=KEEP_ALIVE_SECONDS, auto_decompress=False)
         self._spawn(self._follow())
 
     async def close(self) -> None:

@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 import aiohttp
 
+from .http_client import open_session
+
 log = logging.getLogger(__name__)
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -132,7 +134,7 @@ class KubeClient:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(trust_env=False)
+            self._session = open_session()
         return self._session
 
     def _headers(self) -> dict[str, str]:

@@ -143,7 +143,9 @@ class Pods:
 
     def _tell(self, kind: str, manifest: dict[str, Any]) -> None:
         for writer in self._watchers:
-            writer.write(_line(kind, manifest))
+            # A replica that is done with its claims has hung up.
+            if not writer.is_closing():
+                writer.write(_line(kind, manifest))
 
 
 def _line(kind: str, *objects: dict[str, Any]) -> bytes:

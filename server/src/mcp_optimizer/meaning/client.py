@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from mcp_optimizer.http_client import open_session
 from mcp_optimizer_api.config import EmbeddingConfig
 
 from .vectors import Vector, unit
@@ -59,7 +60,7 @@ class EmbeddingClient:
 
     async def _post(self, config: EmbeddingConfig, body: bytes, timeout: float) -> tuple[int, bytes]:
         if self._session is None:
-            self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = open_session()
         async with self._session.post(
             config.url, data=body, headers=self._headers(), allow_redirects=False, timeout=aiohttp.ClientTimeout(total=timeout)
         ) as response:

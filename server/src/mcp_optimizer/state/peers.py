@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from mcp_optimizer.errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, CallFailure
+from mcp_optimizer.http_client import open_session
 from mcp_optimizer.keys import KeyUnreadable
 from mcp_optimizer.results import compact
 
@@ -104,7 +105,7 @@ class Peers:
     async def _post(self, owner: Address, name: str, body: bytes) -> Answer:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = open_session(timeout=timeout, auto_decompress=False)
         signature = self._signatures.request(owner.netloc, name, body)
         async with self._session.post(
             f"http://{owner.netloc}{PATH}{name}", data=body, headers={HEADER.decode(): signature}, allow_redirects=False

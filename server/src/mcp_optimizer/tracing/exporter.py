@@ -10,6 +10,8 @@ from typing import Final
 import aiohttp
 import orjson
 
+from mcp_optimizer.http_client import open_session
+
 from .otlp import document
 from .span import Span, Value
 
@@ -35,7 +37,7 @@ class Exporter:
         self._waiting: deque[Span] = deque()
         self._enough = asyncio.Event()
         self._failing = False
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SEND_SECONDS), cookie_jar=aiohttp.DummyCookieJar())
+        self._session = open_session(timeout=aiohttp.ClientTimeout(total=SEND_SECONDS))
         self._task = asyncio.create_task(self._run(), name="export of spans")
 
     def take(self, span: Span) -> None:
