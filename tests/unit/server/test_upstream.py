@@ -40,6 +40,7 @@ class FakeWire:
 
     def __init__(self, **answers: Answer) -> None:
         self.answers = answers
+        self.bounds = wire.Bounds()
         self.asked: list[str] = []
         self.slow = asyncio.Event()
         self.slow.set()
@@ -112,6 +113,24 @@ async def test_a_legacy_server_that_becomes_a_modern_one_is_asked_again() -> Non
         **renewed,
         "tools_call": lambda body: refusal(400, -32020) if "_meta" not in body["params"] else renewed["tools_call"](body),
     }
+    assert await it.ask("tools/call", {"name": "t", "arguments": {}}, "t") == {"content": []}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("server", "question"), [(modern, "server/discover"), (legacy, "initialize")])
+async def test_a_server_that_is_busy_when_it_is_asked_what_it_speaks_is_asked_again_later(
+    server: Callable[[], FakeWire], question: str, status: int
+) -> None:
+    wire, method = server(), question.replace("/", "_")
+    usual = wire.answers[method]
+    busy = Reply(status, {"id": 1, "error": {"code": -32000, "message": "too many requests"}}, {"Retry-After": "7"})
+    wire.answers[method] = lambda body: busy
+    it = upstream(wire)
+    with pytest.raises(CallFailure, match=rf"\({status}\): too many requests") as told:
+        await it.ask("tools/call", {"name": "t", "arguments": {}}, "t")
+    assert (told.value.code, told.value.retry_after_s) == (status, 7)
+    assert wire.asked[-1] == question
+    wire.answers[method] = usual
     assert await it.ask("tools/call", {"name": "t", "arguments": {}}, "t") == {"content": []}
 
 

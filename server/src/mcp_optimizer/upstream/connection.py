@@ -22,7 +22,7 @@ from mcp_optimizer.tracing.traceparent import header
 
 from .dialect import METHOD_NOT_FOUND, Dialect, doubtful, legacy_headers, offers, one_line, speaks, stale
 from .extras import known_capabilities
-from .faults import FAILURES, accepted, error_text, failure, refusal
+from .faults import FAILURES, accepted, error_text, failure, is_busy, refusal
 from .relay import capabilities, relayed, request_meta
 from .wire import NotMcp, OnMessage, Reply, ReplyTooLarge, Wire
 
@@ -120,7 +120,7 @@ class Connection:
                 reply = await self._exchange(probe, "server/discover", {}, PROBE_SECONDS, None, None)
         except NotMcp:
             return None
-        if reply.message is None and reply.status in (401, 403, 429, 503):
+        if is_busy(reply) or (reply.message is None and reply.status in (401, 403)):
             raise refusal(self.name, reply)
         result = (reply.message or {}).get("result")
         if not isinstance(result, dict) or not speaks(result, "supportedVersions", LATEST_MODERN_VERSION):
@@ -138,11 +138,10 @@ class Connection:
         params = {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": {}, "clientInfo": CLIENT_INFO}
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": "initialize", "params": params}
         reply = await self._wire.post(self.url, body, {}, PROBE_SECONDS)
-        if reply.message is None:
-            raise refusal(self.name, reply)
-        result = reply.message.get("result")
+        message = accepted(self.name, reply)
+        result = message.get("result")
         if not isinstance(result, dict):
-            raise NotMcp(f"refused to initialize: {error_text(reply.message)}")
+            raise NotMcp(f"refused to initialize: {error_text(message)}")
         version = result.get("protocolVersion")
         if version not in HANDSHAKE_PROTOCOL_VERSIONS:
             raise NotMcp(f"speaks protocol version {str(version)[:40]!r}, which is not known")

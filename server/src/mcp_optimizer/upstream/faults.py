@@ -17,7 +17,6 @@ FAILURES = (TimeoutError, ReplyTooLarge, MemoryFull, NotMcp, aiohttp.ClientError
 """What `failure` knows how to tell."""
 MAX_WAIT_SECONDS = 3600
 """A server that wants to be left alone for longer is not quoted."""
-_COME_AGAIN = (429, 503)
 
 
 def failure(error: BaseException, name: str, *, timeout: float, max_reply: int, asked: bool) -> CallFailure:
@@ -42,11 +41,16 @@ def failure(error: BaseException, name: str, *, timeout: float, max_reply: int, 
 
 def accepted(name: str, reply: Reply) -> dict[str, Any]:
     """The JSON-RPC response in `reply`. Raises `CallFailure` where the HTTP status says that there is none to rely on."""
-    if reply.message is None or reply.status in _COME_AGAIN:
+    if reply.message is None or is_busy(reply):
         raise refusal(name, reply)
     if reply.status >= 500:
         raise ServerFault(BAD_GATEWAY, f"server {name} answered HTTP {reply.status}: {error_text(reply.message)}")
     return reply.message
+
+
+def is_busy(reply: Reply) -> bool:
+    """Whether the server wants to be asked another time, whatever else it says: it has not looked at the request."""
+    return reply.status in (429, 503)
 
 
 def refusal(name: str, reply: Reply) -> CallFailure:
