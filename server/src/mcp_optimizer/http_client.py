@@ -16,11 +16,9 @@ MAX_CONNECTIONS = 100
 class Connector(aiohttp.TCPConnector):
     """A pool of connections, of which each TLS connection that is given up in the middle of a reply is cut.
 
-    Closed in order it would wait for the other side's `close_notify`, 30 s long where that hangs, and counted by no limit of ours: who gives up fast
-    enough would fill our file descriptors.
+    Closed in order it would wait for a server that hangs, 30 s long and counted by no limit of ours (docs/decisions/0036).
     """
 
-    # aiohttp 3.14 has no public way: its `ssl_shutdown_timeout` is deprecated, and 0 means only the connections that are pooled at the end.
     def _release(self, key: "ConnectionKey", protocol: "ResponseHandler", *, should_close: bool = False) -> None:
         if key.is_ssl and (should_close or protocol.should_close):
             protocol.abort()
