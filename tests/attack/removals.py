@@ -26,6 +26,19 @@ NO_PROBE = Removal(
     name="no proof of isolation before Ready",
     agent="import mcp_sandbox.isolation as i\nasync def _none(*a): return 0\ni.until_isolated = _none",
 )
+NO_VERDICT = Removal(
+    name="a proof of isolation that lets every Pod through",
+    agent="""
+import mcp_sandbox.isolation as i
+proof = i.until_isolated
+async def _in_the_end(address, patience):
+    try:
+        return await proof(address, 10)
+    except i.NetworkOpenError:
+        return 0
+i.until_isolated = _in_the_end""",
+)
+"""For proofs of the NetworkPolicy: a Pod that does not wait for its policy at all takes a job before that is in force, and tells nothing of it."""
 IMPATIENT = Removal(
     name="a proof of isolation that gives up after 2 s",
     pod=lambda pod: pod["spec"]["containers"][0]["env"].append({"name": "MCP_SANDBOX_EGRESS_SECONDS", "value": "2"}),

@@ -3,7 +3,7 @@
 from tests.attack.network import reach
 from tests.attack.pods import ready
 from tests.attack.relay import WITNESS_PORT
-from tests.attack.removals import IMPATIENT, NO_POLICY, NO_PROBE
+from tests.attack.removals import IMPATIENT, NO_POLICY, NO_PROBE, NO_VERDICT
 from tests.attack.stage import NAMESPACE
 from tests.attack.vocabulary import ISOLATIONS, Control, Row, Target
 
@@ -39,8 +39,8 @@ ROW = Row(
     name="egress",
     attacks=(everywhere,),
     controls=(
-        Control(name="NetworkPolicy without egress", off=NO_POLICY, others=(NO_PROBE,)),
-        Control(name="NetworkPolicy without egress", off=NO_POLICY, others=(NO_PROBE,), isolation="gvisor"),
+        Control(name="NetworkPolicy without egress", off=NO_POLICY, others=(NO_VERDICT,)),
+        Control(name="NetworkPolicy without egress", off=NO_POLICY, others=(NO_VERDICT,), isolation="gvisor"),
         Control(name="no job before the Pod has seen that it is isolated", off=NO_PROBE, others=(NO_POLICY, IMPATIENT)),
     ),
 )

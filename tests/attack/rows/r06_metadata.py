@@ -4,7 +4,7 @@ Test clusters have no such service, so the stage makes one: a Service with these
 """
 
 from tests.attack.network import reach
-from tests.attack.removals import NO_POLICY, NO_PROBE
+from tests.attack.removals import NO_POLICY, NO_VERDICT
 from tests.attack.stage import METADATA
 from tests.attack.vocabulary import Control, Row, Target
 
@@ -19,5 +19,5 @@ ROW = Row(
     number=6,
     name="metadata addresses",
     attacks=(metadata,),
-    controls=(Control(name="NetworkPolicy without egress", off=NO_POLICY, others=(NO_PROBE,)),),
+    controls=(Control(name="NetworkPolicy without egress", off=NO_POLICY, others=(NO_VERDICT,)),),
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.attack.network import UNFIT
-from tests.attack.removals import NO_POLICY, NO_PROBE
+from tests.attack.removals import NO_POLICY, NO_VERDICT
 from tests.attack.vocabulary import Control, Manifest, Removal, Row, Target
 
 ASK = """
@@ -73,11 +73,11 @@ ROW = Row(
     name="DNS exfiltration",
     attacks=(ask_directly, resolve),
     controls=(
-        Control(name="NetworkPolicy without egress", off=NO_POLICY, others=(NO_PROBE,)),
+        Control(name="NetworkPolicy without egress", off=NO_POLICY, others=(NO_VERDICT,)),
         Control(
             name="dnsPolicy: None with a dead name server",
             off=Removal(name="the cluster's name server", pod=_cluster_dns),
-            others=(NO_POLICY, NO_PROBE),
+            others=(NO_POLICY, NO_VERDICT),
             attack=resolve,
         ),
     ),

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from tests.attack.bare import Bare
 from tests.attack.own_pods import addresses_of
-from tests.attack.removals import NO_PROBE
-from tests.attack.vocabulary import Control, Manifest, Removal, Row, Target
+from tests.attack.removals import NO_POLICY, NO_PROBE, NO_VERDICT
+from tests.attack.vocabulary import Control, Row, Target
 
 PORT = 9999
 STARTS, MANY_STARTS = 3, 12
@@ -26,7 +26,6 @@ came
 """
 DIAL = f"""
 import socket, time
-time.sleep(params['after'])
 own = socket.gethostbyname(socket.gethostname())
 reached, end = [], time.monotonic() + params['seconds']
 while time.monotonic() < end:
@@ -52,7 +51,7 @@ async def from_sandbox(target: Target) -> str | None:
     await asyncio.sleep(0.5)
     await target.stage.watch.until("a sandbox with an address", lambda: addresses_of(target))
     hosts = [*addresses_of(target), target.stage.addresses.witness]
-    reached = (await target.run(DIAL, timeout_s=9, hosts=hosts, seconds=2, after=_late(target))).expect()
+    reached = (await target.run(DIAL, timeout_s=9, hosts=hosts, seconds=2)).expect()
     came = (await listening).expect()
     return f"reached {reached}, seen from {came}" if reached or came else None
 
@@ -62,7 +61,6 @@ async def from_stranger(target: Target) -> str | None:
     async with asyncio.TaskGroup() as group:
         listening = group.create_task(target.run(LISTEN, timeout_s=9, seconds=5))
         await target.stage.watch.until("a sandbox with an address", lambda: addresses_of(target))
-        await asyncio.sleep(_late(target))
         reached: list[str] = []
         while not listening.done() and not reached:
             reached = await target.stage.relay.knock(_doors(target, addresses_of(target)), seconds=0.5)
@@ -87,11 +85,6 @@ async def from_early_stranger(target: Target) -> str | None:
     return f"reached {sorted(since & reached)}" if since & reached else None
 
 
-def _late(target: Target) -> float:
-    """Seconds: a Pod that need not prove anything is open, and takes a job, before its policy is in force."""
-    return 1.0 if isinstance(target, Bare) else 0.0
-
-
 async def _job_some_time(target: Target) -> None:
     """Not in step with the kubelet's looks at its Pods: shortly before one, the door is not open for long."""
     await asyncio.sleep(random.uniform(0, 1))
@@ -110,19 +103,13 @@ def _doors(target: Target, hosts: Iterable[str]) -> list[str]:
     return [f"{host}:{port}" for host in sorted(hosts) for port in ports]
 
 
-def _unchecked(pod: Manifest) -> None:
-    pod["spec"]["containers"][0]["env"].append({"name": "MCP_SANDBOX_EGRESS", "value": "unchecked"})
-
-
-UNCHECKED = Removal(name="egress unchecked", pod=_unchecked)
-UNSELECTED = Removal(name="no policy", policy=True)
 ROW = Row(
     number=16,
     name="sandbox to sandbox, and inbound",
     attacks=(from_sandbox, from_stranger, from_early_stranger),
     controls=(
-        Control(name="NetworkPolicy, from a sandbox", off=UNSELECTED, others=(UNCHECKED,), attack=from_sandbox),
-        Control(name="NetworkPolicy, from a stranger", off=UNSELECTED, others=(UNCHECKED,), attack=from_stranger),
+        Control(name="NetworkPolicy, from a sandbox", off=NO_POLICY, others=(NO_VERDICT,), attack=from_sandbox),
+        Control(name="NetworkPolicy, from a stranger", off=NO_POLICY, others=(NO_VERDICT,), attack=from_stranger),
         Control(name="no open port before the proof", off=NO_PROBE, attack=from_early_stranger),
     ),
 )
