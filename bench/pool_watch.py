@@ -13,6 +13,7 @@ from scripts.stack.shell import tool
 from mcp_optimizer_api.names import COMPONENT_LABEL, COMPONENT_SANDBOX, OPTIMIZER_LABEL
 
 PATIENCE_SECONDS = 120.0
+ENDED = ("Succeeded", "Failed")
 
 
 class PoolWatch:
@@ -22,6 +23,7 @@ class PoolWatch:
         self._changed = threading.Condition()
         self._warm: set[str] = set()
         self._first_warm: dict[str, float] = {}
+        self._starting: set[str] = set()
 
     def known(self) -> set[str]:
         """Every Pod that was warm at some time."""
@@ -34,10 +36,11 @@ class PoolWatch:
             return set(self._warm)
 
     def wait_until_still(self, seconds: float = 2.0) -> None:
-        """Until no Pod has changed for so long: everything that was under way is done."""
+        """Until no Pod is starting and none has changed for so long: everything that was under way is done."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         with self._changed:
-            while self._changed.wait(seconds):
+            # Silence alone tells little: a Pod under gVisor starts for more than a second without a word.
+            while self._changed.wait(seconds) or self._starting:
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"the sandbox Pods did not come to rest within {PATIENCE_SECONDS:.0f} s")
 
@@ -62,10 +65,12 @@ class PoolWatch:
         name, conditions = pod["metadata"]["name"], pod.get("status", {}).get("conditions", [])
         ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
         warm = ready and event["type"] != "DELETED" and not pod["metadata"].get("deletionTimestamp")
+        gone = event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"] or pod.get("status", {}).get("phase") in ENDED
         with self._changed:
             (self._warm.add if warm else self._warm.discard)(name)
             if warm:
                 self._first_warm.setdefault(name, time.monotonic())
+            (self._starting.discard if gone or name in self._first_warm else self._starting.add)(name)
             self._changed.notify_all()
 
 

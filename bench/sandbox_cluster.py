@@ -34,6 +34,7 @@ def series(target: Target, jobs: int, code: str, *, rest: bool = True) -> Series
     """Run the jobs, each when the pool is as full as it was at the start; with `rest`, when the node is done with the job before as well."""
     with watched(target) as pool, job_client_of(target) as client:
         pool.wait_for_warm(1)
+        pool.wait_until_still(REST_SECONDS)
         for _ in range(REHEARSALS):
             _one(client, target, pool, code)
         pool.wait_until_still(REST_SECONDS)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,33 @@ def test_a_replacement_counts_from_its_first_readiness() -> None:
     watch.take_in({"type": "MODIFIED", "object": pod("b", "True", deletionTimestamp="now")})
     assert watch.wait_for_new(known) == first
     watch.wait_for_warm(1)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"type": "MODIFIED", "object": pod("b", "True")},
+        {"type": "MODIFIED", "object": {**pod("b", "False"), "status": {"phase": "Failed"}}},
+        {"type": "MODIFIED", "object": pod("b", "False", deletionTimestamp="now")},
+        {"type": "DELETED", "object": pod("b", "False")},
+    ],
+)
+def test_a_pool_is_not_still_while_a_pod_starts_in_silence(after: dict[str, Any]) -> None:
+    watch, told = PoolWatch(), threading.Event()
+    watch.take_in({"type": "ADDED", "object": pod("a", "True")})
+    watch.take_in({"type": "ADDED", "object": pod("b", "False")})
+
+    def later() -> None:
+        told.set()
+        watch.take_in(after)
+
+    timer = threading.Timer(0.2, later)
+    timer.start()
+    watch.wait_until_still(0.01)
+    assert told.is_set()
+    timer.join()
+    watch.take_in({"type": "MODIFIED", "object": pod("a", "False")})
+    watch.wait_until_still(0.01)
 
 
 def test_writes_are_those_of_the_servers_account_and_those_of_whole_lives_of_its_sandbox_pods(tmp_path: Path) -> None:
