@@ -49,7 +49,7 @@ def accepted(name: str, reply: Reply) -> dict[str, Any]:
 
 
 def is_busy(reply: Reply) -> bool:
-    """Whether the server wants to be asked another time, whatever else it says: it has not looked at the request."""
+    """Whether the server wants to be asked another time, whatever else it says."""
     return reply.status in (429, 503)
 
 
