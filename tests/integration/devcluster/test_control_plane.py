@@ -91,9 +91,9 @@ def test_pod_security_and_cel_are_enforced(cluster: ControlPlaneOnly) -> None:
 
 def test_up_after_a_kill_of_everything_gives_a_fresh_control_plane(cluster: ControlPlaneOnly) -> None:
     client(cluster).request("POST", CONFIG_MAPS, config_map("lost"))
-    for pid in pids(cluster).values():
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+    running = pids(cluster).values()
+    assert None not in running
+    process.send(cluster.layout, process.marked(cluster.layout), signal.SIGKILL)
     cluster.up()
     api = client(cluster)
     with pytest.raises(ApiError, match="404"):
