@@ -64,13 +64,14 @@ class PoolWatch:
         pod = event["object"]
         name, conditions = pod["metadata"]["name"], pod.get("status", {}).get("conditions", [])
         ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-        warm = ready and event["type"] != "DELETED" and not pod["metadata"].get("deletionTimestamp")
-        gone = event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"] or pod.get("status", {}).get("phase") in ENDED
+        going = event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"]
+        warm = ready and not going
+        ended = going or pod.get("status", {}).get("phase") in ENDED
         with self._changed:
             (self._warm.add if warm else self._warm.discard)(name)
             if warm:
                 self._first_warm.setdefault(name, time.monotonic())
-            (self._starting.discard if gone or name in self._first_warm else self._starting.add)(name)
+            (self._starting.discard if ended or name in self._first_warm else self._starting.add)(name)
             self._changed.notify_all()
 
 
