@@ -60,12 +60,12 @@ class Agent:
         idle = loop.call_later(self._settings.idle_seconds, self._idle)
         try:
             exit_code = await self._over
+            if self._job is not None:
+                await self._linger()
         finally:
             idle.cancel()
             opening.cancel()
             kill_all_others()
-        if self._job is not None:
-            await self._linger()
         return exit_code
 
     async def _linger(self) -> None:

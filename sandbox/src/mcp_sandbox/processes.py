@@ -45,22 +45,28 @@ def kill_all_others() -> dict[int, int]:
     return ended
 
 
-def freeze(worker: int) -> bool:
-    """Stop the worker where it stands and end every other process below this one; whether that is so now.
+def halt(worker: int) -> set[int] | None:
+    """Stop the worker where it stands and kill every other process below this one, without waiting for either; who was killed, None if not all.
 
     As PID 1 one signal stops the whole Pod first: who stands still forks no more.
     """
-    me, killed = os.getpid(), {worker}
-    went_on(worker)  # in the run that is over, it may have
+    me, killed = os.getpid(), set[int]()
     _signal(-1 if me == 1 else worker, signal.SIGSTOP)
     for _ in range(ROUNDS):
-        others = _below(me) - killed
+        others = _below(me) - killed - {worker}
         if not others:
-            return _stands_still(worker, killed - {worker})
+            return killed
         for pid in others:
             _signal(pid, signal.SIGKILL)
         killed |= others
-    return False
+    return None
+
+
+def freeze(worker: int) -> bool:
+    """`halt`, and wait until the worker stands still and nobody else runs; whether that is so now."""
+    went_on(worker)  # in the run that is over, it may have
+    killed = halt(worker)
+    return killed is not None and _stands_still(worker, killed)
 
 
 def went_on(worker: int) -> bool:
@@ -70,6 +76,16 @@ def went_on(worker: int) -> bool:
     by itself where a process group loses its last tie to another one). One that stops itself soon after has only the second stop to show for it.
     """
     return _event(worker, os.WCONTINUED | os.WSTOPPED)
+
+
+def was_continued(worker: int) -> bool:
+    """The same of a worker that was told to stop and may not have got there yet."""
+    return _event(worker, os.WCONTINUED)
+
+
+def is_stopped(worker: int) -> bool:
+    """Whether it stands still now."""
+    return _event(worker, os.WSTOPPED | os.WNOWAIT)
 
 
 def _stands_still(worker: int, killed: set[int]) -> bool:

@@ -14,13 +14,15 @@ from .inbox import Inbox
 from .memory import oom_kills
 from .outbox import Outbox, Taken
 from .owner import Owner
-from .processes import freeze, kill_all_others, kill_group, thaw, went_on
+from .processes import freeze, halt, is_stopped, kill_all_others, kill_group, thaw, was_continued, went_on
 from .request import JobRequest, Refusal, RunRequest, parse_run
 from .run import MAX_TEXT, Outcome, Run, failure
 from .stream import FrameStream
 from .worker import Worker, run_frame, start_frame
 
 CHANNEL_GRACE_SECONDS = 1.0
+HALT_SECONDS = 0.1
+"""How long a worker that has reported may take to stand still. One that is sent SIGCONT all the time never does."""
 DELIVERED, UNDELIVERED = 0, 4
 ENDS_SESSION = frozenset({"memory"})
 """Errors that a worker reports and does not survive whole."""
@@ -90,13 +92,15 @@ class RunningJob:
         if outcome is None:
             self._regulate()
         elif self._request.session is None or outcome.get("error", {}).get("kind") in ENDS_SESSION:
-            self._end(outcome)
+            self._end(outcome, reported=True)
         else:
             self._rest(outcome)
 
     def child_changed(self) -> None:
         """Some process below the agent ended, stopped or went on: the worker may not while it is to stand still."""
-        if self._frozen and not self._ending and went_on(self._worker.pid):
+        if self._ending and was_continued(self._worker.pid):
+            kill_all_others()
+        elif self._frozen and not self._ending and went_on(self._worker.pid):
             self.fail("killed", "the job went on by itself between two runs of its session and was ended")
 
     def worker_exited(self, exit_code: int) -> None:
@@ -122,6 +126,7 @@ class RunningJob:
         """Nobody waits for a result any more."""
         if not self._ending:
             self._stop()
+            kill_group(self._worker.pid)
             kill_all_others()
         # What a server may not have heard of is not delivered: the exit code tells it whether its job may run elsewhere.
         unheard = self._owner.may_return and self._owner.stream.broken
@@ -235,12 +240,17 @@ class RunningJob:
         self._census.stop()
         if self._timer is not None:
             self._timer.cancel()
-        kill_group(self._worker.pid)
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome, *, reported: bool = False) -> None:
+        """The last run is over, its session too. A worker that has reported stands still until the Pod ends: taking it down can wait, its result not."""
         if self._ending:
             return
         self._stop()
+        if reported and halt(self._worker.pid) is not None:
+            asyncio.get_running_loop().call_later(HALT_SECONDS, self._end_the_restless)
+        else:
+            kill_group(self._worker.pid)
+            reported = False
         run, outbox, closed = self._run, self._outbox(outcome), lambda: self._finished(DELIVERED)
         left_out: list[dict[str, str]] = []
         if self._delivery is not None:
@@ -262,7 +272,12 @@ class RunningJob:
             return
         else:
             self._owner.end_with(run.finish(outcome, session_open=False, left_out=left_out), closed)
-        kill_all_others()
+        if not reported:
+            kill_all_others()
+
+    def _end_the_restless(self) -> None:
+        if not is_stopped(self._worker.pid):
+            kill_all_others()
 
     def _outbox(self, outcome: Outcome) -> Outbox | None:
         """What the run left behind, if anybody wants it and it is not on its way already."""

@@ -102,7 +102,7 @@ def start_frame(request: JobRequest, memory_limit: int | None) -> bytes:
     processes = {**dataclasses.asdict(request.processes), "memory_bytes": job_memory(request.processes.memory_bytes, memory_limit)}
     session = request.session
     life = request.first.limits.timeout_seconds if session is None else session.max_seconds
-    terms = {"processes": processes, "life_seconds": life, "session": session is not None}
+    terms = {"processes": processes, "life_seconds": life}
     return encode({"type": "start", "terms": terms, "run": _fields(request.first)})
 
 
@@ -147,7 +147,8 @@ def _serve(channel: CallChannel) -> None:
     namespace = _main_module()
     here = pathlib.Path.cwd()
     namespace.update(files=here / inbox.FOLDER, artifacts=here / outbox.FOLDER)
-    while _run_one(frame["run"], channel, namespace, processes.memory_bytes) and terms["session"]:
+    # Without a session nobody sends a second one. This waits all the same: taking its memory down would take the processor from its own result.
+    while _run_one(frame["run"], channel, namespace, processes.memory_bytes):
         frame = channel.next_run()
 
 
