@@ -17,6 +17,8 @@ from bench.sandbox_client import Target
 from mcp_optimizer_api.names import COMPONENT_LABEL, COMPONENT_SANDBOX, OPTIMIZER_LABEL, optimizer_child
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+SUMMARY_SECONDS = 30.0
+"""The kubelet looks at a Pod every ten seconds: of one that is new it knows nothing yet."""
 
 
 @dataclass
@@ -93,6 +95,13 @@ def database_bytes() -> float:
 
 def idle_pod_megabytes(target: Target) -> float:
     """Median working set of the optimizer's sandbox Pods, everything that runs for them included, from the kubelet's summary."""
+    deadline = time.monotonic() + SUMMARY_SECONDS
+    while not (sizes := _working_sets(target)) and time.monotonic() < deadline:
+        time.sleep(1)
+    return percentile(sizes, 50)
+
+
+def _working_sets(target: Target) -> list[float]:
     selector = f"{COMPONENT_LABEL}={COMPONENT_SANDBOX},{OPTIMIZER_LABEL}={target.optimizer}"
     names = {pod["metadata"]["name"] for pod in get("pods", namespace=target.namespace, selector=selector)}
     sizes = []
@@ -101,7 +110,7 @@ def idle_pod_megabytes(target: Target) -> float:
         for pod in summary["pods"]:
             if pod["podRef"]["name"] in names and pod.get("memory", {}).get("workingSetBytes"):
                 sizes.append(pod["memory"]["workingSetBytes"] / 1e6)
-    return percentile(sizes, 50)
+    return sizes
 
 
 def stage_means(target: Target) -> dict[str, float]:

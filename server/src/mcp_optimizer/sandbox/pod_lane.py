@@ -24,6 +24,7 @@ from .job_slots import JobSlots
 from .pods import SandboxPod
 from .prober import Prober
 from .session import CANCELLED, PodSession
+from .starts import Starts
 
 END_REASON_SECONDS = 2.0
 """How long a lost job waits for the watch to tell what became of its Pod."""
@@ -49,6 +50,7 @@ class PodLane:
         self._announcements = Announcements()
         self._claims = Claims(kube, key_file, replica, self._announcements)
         self._places = JobSlots()
+        self._starts = Starts()
         self._ration = Ration(RATION_BYTES)
         self._totals = _Totals()
         self._busy = 0
@@ -72,7 +74,12 @@ class PodLane:
         """Run one job to its end; cancelling this coroutine cancels the job. CallFailure: refused before it started."""
         config = self._enabled_config()
         deadline = time.monotonic() + config.queue_seconds
-        return await self._in_place(job, lambda: self._run_admitted(job, config, deadline, on_call, progress))
+
+        async def run() -> JobOutcome:
+            async with self._starts.turn():
+                return await self._run_admitted(job, config, deadline, on_call, progress)
+
+        return await self._in_place(job, run)
 
     def stats(self) -> SandboxStats:
         """Totals since the process started."""
