@@ -196,7 +196,8 @@ class Upstream:
                 pause, backoff = backoff, min(backoff * BACKOFF_FACTOR, MAX_BACKOFF)
             self.tried.set()
             ended = time.monotonic()
-            self._next_refresh = ended + min(max(REFRESH_GAP, REFRESH_SHARE * (ended - began)), REFRESH_SECONDS)
+            # At most the pause: one that hung when it was first asked may be up a second later.
+            self._next_refresh = ended + min(max(REFRESH_GAP, REFRESH_SHARE * (ended - began)), pause)
             self.watch.look()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), pause * random.uniform(0.8, 1.2))
