@@ -42,7 +42,12 @@ async def test_the_stack_works_after_all_that(stack: str) -> None:
     waiting.ready("mcps", "acme", stack)
     waiting.ready("mcpo", "main", stack)
     with forward("svc/main-optimizer", 80, stack) as port:
-        failed, text, _ = await agent.run_code(f"http://127.0.0.1:{port}/mcp", "call('acme.billing_list_invoices', limit=1)")
+        url = f"http://127.0.0.1:{port}/mcp"
+        # The endpoint and the server are both new: the one finds the other when that is up.
+        deadline = time.monotonic() + 30
+        while "acme." not in (await agent.call(url, "discover", query="list invoices"))[1]:
+            assert time.monotonic() < deadline
+        failed, text, _ = await agent.run_code(url, "call('acme.billing_list_invoices', limit=1)")
     assert not failed, text
 
 
