@@ -96,12 +96,16 @@ def database_bytes() -> float:
 def idle_pod_megabytes(target: Target) -> float:
     """Median working set of the optimizer's sandbox Pods, everything that runs for them included, from the kubelet's summary."""
     deadline = time.monotonic() + SUMMARY_SECONDS
-    while not (sizes := _working_sets(target)) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        pods, sizes = _working_sets(target)
+        if len(sizes) == pods:
+            break
         time.sleep(1)
     return percentile(sizes, 50)
 
 
-def _working_sets(target: Target) -> list[float]:
+def _working_sets(target: Target) -> tuple[int, list[float]]:
+    """How many Pods there are, and megabytes of those that the kubelet has looked at."""
     selector = f"{COMPONENT_LABEL}={COMPONENT_SANDBOX},{OPTIMIZER_LABEL}={target.optimizer}"
     names = {pod["metadata"]["name"] for pod in get("pods", namespace=target.namespace, selector=selector)}
     sizes = []
@@ -110,7 +114,7 @@ def _working_sets(target: Target) -> list[float]:
         for pod in summary["pods"]:
             if pod["podRef"]["name"] in names and pod.get("memory", {}).get("workingSetBytes"):
                 sizes.append(pod["memory"]["workingSetBytes"] / 1e6)
-    return sizes
+    return len(names), sizes
 
 
 def stage_means(target: Target) -> dict[str, float]:

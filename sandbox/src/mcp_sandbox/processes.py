@@ -1,4 +1,4 @@
-"""Ends processes: the job must not outlive its result, whatever it forked, detached or made deaf to signals."""
+"""Stops and ends processes: the job must not go on after its result, whatever it forked, detached or made deaf to signals."""
 
 import os
 import signal
@@ -78,14 +78,9 @@ def went_on(worker: int) -> bool:
     return _event(worker, os.WCONTINUED | os.WSTOPPED)
 
 
-def was_continued(worker: int) -> bool:
-    """The same of a worker that was told to stop and may not have got there yet."""
-    return _event(worker, os.WCONTINUED)
-
-
-def is_stopped(worker: int) -> bool:
-    """Whether it stands still now."""
-    return _event(worker, os.WSTOPPED | os.WNOWAIT)
+def rests(worker: int) -> bool:
+    """After `halt`, when there was time to stop: whether the worker stands still and nobody else is there. From then on `went_on` tells."""
+    return halt(worker) == set() and _event(worker, os.WSTOPPED)
 
 
 def _stands_still(worker: int, killed: set[int]) -> bool:

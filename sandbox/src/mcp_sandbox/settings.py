@@ -47,7 +47,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         pod=environment.get("MCP_SANDBOX_POD", ""),
         token_sha256=digest,
         idle_seconds=_number(environment, "MCP_SANDBOX_IDLE_SECONDS", 3600, low=1, high=7 * 86400),
-        linger_seconds=_number(environment, "MCP_SANDBOX_LINGER_SECONDS", 0, low=0, high=60),
+        linger_seconds=_number(environment, "MCP_SANDBOX_LINGER_SECONDS", 0, low=0, high=10),
         workdir=workdir,
         port=int(_number(environment, "MCP_SANDBOX_PORT", JOB_PORT, low=0, high=65535)),
         health_port=int(_number(environment, "MCP_SANDBOX_HEALTH_PORT", HEALTH_PORT, low=0, high=65535)),

@@ -14,14 +14,14 @@ from .inbox import Inbox
 from .memory import oom_kills
 from .outbox import Outbox, Taken
 from .owner import Owner
-from .processes import freeze, halt, is_stopped, kill_all_others, kill_group, thaw, was_continued, went_on
+from .processes import freeze, halt, kill_all_others, kill_group, rests, thaw, went_on
 from .request import JobRequest, Refusal, RunRequest, parse_run
 from .run import MAX_TEXT, Outcome, Run, failure
 from .stream import FrameStream
 from .worker import Worker, run_frame, start_frame
 
 CHANNEL_GRACE_SECONDS = 1.0
-HALT_SECONDS = 0.1
+HALT_SECONDS = 0.25
 """How long a worker that has reported may take to stand still. One that is sent SIGCONT all the time never does."""
 DELIVERED, UNDELIVERED = 0, 4
 ENDS_SESSION = frozenset({"memory"})
@@ -98,9 +98,8 @@ class RunningJob:
 
     def child_changed(self) -> None:
         """Some process below the agent ended, stopped or went on: the worker may not while it is to stand still."""
-        if self._ending and was_continued(self._worker.pid):
+        if self._frozen and went_on(self._worker.pid):
             kill_all_others()
-        elif self._frozen and not self._ending and went_on(self._worker.pid):
             self.fail("killed", "the job went on by itself between two runs of its session and was ended")
 
     def worker_exited(self, exit_code: int) -> None:
@@ -246,11 +245,12 @@ class RunningJob:
         if self._ending:
             return
         self._stop()
-        if reported and halt(self._worker.pid) is not None:
-            asyncio.get_running_loop().call_later(HALT_SECONDS, self._end_the_restless)
+        stands = reported and halt(self._worker.pid) is not None
+        if stands:
+            self._channel.pause(True)
+            asyncio.get_running_loop().call_later(HALT_SECONDS, self._look_after)
         else:
             kill_group(self._worker.pid)
-            reported = False
         run, outbox, closed = self._run, self._outbox(outcome), lambda: self._finished(DELIVERED)
         left_out: list[dict[str, str]] = []
         if self._delivery is not None:
@@ -272,11 +272,13 @@ class RunningJob:
             return
         else:
             self._owner.end_with(run.finish(outcome, session_open=False, left_out=left_out), closed)
-        if not reported:
+        if not stands:
             kill_all_others()
 
-    def _end_the_restless(self) -> None:
-        if not is_stopped(self._worker.pid):
+    def _look_after(self) -> None:
+        """Kill a job that does not stand still; watch one that does, see `child_changed`."""
+        self._frozen = rests(self._worker.pid)
+        if not self._frozen:
             kill_all_others()
 
     def _outbox(self, outcome: Outcome) -> Outbox | None:

@@ -18,14 +18,15 @@ LONG = 3600.0
 class Burst:
     """Jobs that go on until told."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, *others: str) -> None:
         self._starts = Starts()
         self.begun: list[int] = []
-        self.ends = [asyncio.Event() for _ in range(jobs)]
-        self.tasks = [asyncio.create_task(self._job(number)) for number in range(jobs)]
+        clients = ["a"] * jobs + list(others)
+        self.ends = [asyncio.Event() for _ in clients]
+        self.tasks = [asyncio.create_task(self._job(number, client)) for number, client in enumerate(clients)]
 
-    async def _job(self, number: int) -> None:
-        async with self._starts.turn():
+    async def _job(self, number: int, client: str) -> None:
+        async with self._starts.turn(client):
             self.begun.append(number)
             await self.ends[number].wait()
 
@@ -54,6 +55,18 @@ async def test_the_next_begins_when_one_has_ended_in_the_order_in_which_they_cam
     assert burst.begun == list(range(AT_ONCE + 3))
 
 
+async def test_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts, "TURN_SECONDS", LONG)
+    burst = Burst(AT_ONCE + 5, "b")
+    await settled()
+    for _ in range(2):
+        burst.ends[burst.begun[0]].set()
+        del burst.begun[0]
+        await settled()
+    assert burst.begun[-2:] == [AT_ONCE, AT_ONCE + 5]
+    await burst.over()
+
+
 async def test_nobody_waits_for_jobs_that_go_on() -> None:
     burst = Burst(5 * AT_ONCE)
     await eventually(lambda: len(burst.begun) == 5 * AT_ONCE)
@@ -64,17 +77,18 @@ async def test_a_turn_is_given_back_once(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(starts, "TURN_SECONDS", 0.0)
     ordered = Starts()
     for _ in range(3):
-        async with ordered.turn():
+        async with ordered.turn("a"):
             await asyncio.sleep(0.01)
     monkeypatch.setattr(starts, "TURN_SECONDS", LONG)
     async with asyncio.timeout(30):
-        turns = [ordered.turn() for _ in range(AT_ONCE)]
+        turns = [ordered.turn("a") for _ in range(AT_ONCE)]
         for turn in turns:
             await turn.__aenter__()
-    late = asyncio.create_task(ordered.turn().__aenter__())
+    late = asyncio.create_task(ordered.turn("a").__aenter__())
     await settled()
     assert not late.done()
     late.cancel()
+    await asyncio.gather(late, return_exceptions=True)
     for turn in turns:
         await turn.__aexit__(None, None, None)
 

@@ -75,11 +75,11 @@ class PodLane:
         config = self._enabled_config()
         deadline = time.monotonic() + config.queue_seconds
 
-        async def run() -> JobOutcome:
-            async with self._starts.turn():
+        async def in_turn() -> JobOutcome:
+            async with self._starts.turn(job.client):
                 return await self._run_admitted(job, config, deadline, on_call, progress)
 
-        return await self._in_place(job, run)
+        return await self._in_place(job, in_turn)
 
     def stats(self) -> SandboxStats:
         """Totals since the process started."""
