@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.agent_process import AgentProcess, Link
+from tests.agent_process import AgentProcess, Link, state_of, until
 
 from mcp_optimizer_api.job import MAX_FRAME_BYTES
 
@@ -177,6 +177,7 @@ def test_a_pod_stays_a_moment_after_its_job_and_takes_no_other(start: Start) -> 
     late.send({**agent.start("2"), "job": "job-2"})
     assert late.receive()["code"] == 409
     assert agent.process.poll() is None
+    until("what is left of its job to stand still", lambda: all(state_of(pid) == "T" for pid in agent.children()))
     agent.process.terminate()
     assert agent.wait() == 0
 
