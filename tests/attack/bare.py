@@ -1,13 +1,17 @@
 """A sandbox Pod from the operator's own builder, with walls taken away, and the job protocol spoken to it directly."""
 
 import asyncio
+import math
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from scripts.stack.shell import kubectl
 
 from mcp_operator.desired.quantity import number
 from mcp_operator.desired.sandbox_pod import PoolTemplate, sandbox_pod
+from mcp_optimizer.sandbox.held import LAST_WORDS_SECONDS
+from mcp_optimizer.sandbox.pods import DELETED, parse
 from mcp_optimizer_api.config import SandboxConfig
 from mcp_optimizer_api.job import ArtifactLimits, JobLimits, Start, pod_token
 from mcp_optimizer_api.names import MANAGED_BY_LABEL, OPTIMIZER_LABEL
@@ -69,7 +73,7 @@ class Bare:
         try:
             async with self.stage.relay.dial(pod["status"]["podIP"], 8765) as link:
                 await link.send(start.model_dump(by_alias=True, mode="json"))
-                return await conversation(link, answer, timeout_s + PATIENCE_SECONDS)
+                return await self._to_its_end(name, link, answer, timeout_s + PATIENCE_SECONDS)
         except (Unreachable, OSError) as error:
             return Outcome(kind="refused", message=f"no connection: {error}")
 
@@ -90,8 +94,31 @@ class Bare:
             words = ("-n", BARE_NAMESPACE, "delete", "pod", "--ignore-not-found", "--wait=false", "--grace-period=1", *self.pods)
             await asyncio.to_thread(kubectl, *words)
 
+    async def _to_its_end(self, name: str, link: Frames, answer: Answer | None, seconds: float) -> Outcome:
+        """The conversation, with the Pod's own end where that cut it short, as the server has it."""
+        vigil = asyncio.create_task(self._hang_up_after_the_end(name, link))
+        try:
+            outcome = await conversation(link, answer, seconds)
+        finally:
+            vigil.cancel()
+        if outcome.kind != "lost":
+            return outcome
+        await self.stage.watch.until(f"{name} has ended", lambda: ended(self._pod(name)))
+        found = parse(self._pod(name) or {})
+        end = found.end if found is not None else DELETED
+        return replace(outcome, kind="memory" if end.startswith("OOMKilled") else "lost", message=f"{outcome.message} (Pod {name}: {end})")
+
+    async def _hang_up_after_the_end(self, name: str, link: Frames) -> None:
+        """A kernel of its own that is killed, gVisor's for want of memory, takes its connections with it and closes none."""
+        await self.stage.watch.until(f"{name} has ended", lambda: ended(self._pod(name)), seconds=math.inf)
+        await asyncio.sleep(LAST_WORDS_SECONDS)
+        link.writer.close()
+
+    def _pod(self, name: str) -> Manifest | None:
+        return self.stage.watch.get(BARE_NAMESPACE, name)
+
     def _decided(self, name: str) -> Manifest | None:
-        pod = self.stage.watch.get(BARE_NAMESPACE, name)
+        pod = self._pod(name)
         return pod if pod is not None and (ready(pod) or ended(pod)) else None
 
 
