@@ -100,7 +100,7 @@ def own_plane() -> Iterator[ControlPlane]:
     devcluster("down", *OWN_PLANE)
     plane = ControlPlane(CHECKOUT / devcluster("up", *OWN_PLANE).splitlines()[-1])
     plane.kubectl("apply", "--server-side", "-f", str(CHECKOUT / "crds"))
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CHECKOUT / "crds"))
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=180s", "-f", str(CHECKOUT / "crds"))
     plane.kubectl("create", "namespace", "faults")
     yield plane
     plane.api.close()
