@@ -8,6 +8,7 @@ import ctypes, os, re, signal, struct
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long] * 4
 libc.ptrace.restype = ctypes.c_long
+PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4207, 17, 0x40000000
 found = []
 agent = os.getppid()
 for pid in {1, agent}:
@@ -36,7 +37,10 @@ for pid in {1, agent}:
     for name, request in (("PTRACE_SEIZE", 0x4206), ("PTRACE_ATTACH", 16)):
         if libc.ptrace(request, pid, 0, 0) == 0:
             found.append(f"{name} of {pid}")
-            libc.ptrace(17, pid, 0, 0)
+            # Let go of it, which only works where it stands: the next signal would stop it for ever.
+            if name == "PTRACE_SEIZE": libc.ptrace(PTRACE_INTERRUPT, pid, 0, 0)
+            os.waitpid(pid, WALL)
+            libc.ptrace(PTRACE_DETACH, pid, 0, 0)
             break
     here = ctypes.create_string_buffer(8)
     ours, theirs = struct.pack("PN", ctypes.addressof(here), 8), struct.pack("PN", 0x400000, 8)
