@@ -18,7 +18,8 @@ from .isolation import NetworkOpenError, until_isolated
 from .journal import log
 from .owner import RETURN_SECONDS, Owner
 from .processes import kill_all_others, reap
-from .request import PROCESS_BOUNDS, RUN_BOUNDS, VERSION, Refusal, parse_start
+from .rehearsal import START, rehearse
+from .request import Refusal, parse_start
 from .settings import Settings
 from .stream import FrameStream
 from .supervision import RunningJob
@@ -187,7 +188,8 @@ class Agent:
         health = HealthEndpoint(self._why_not_ready)
         port = await _listen(self._settings.bind, self._settings.port, lambda: _Stranger(self))
         health_port = await _listen(self._settings.bind, self._settings.health_port, health.connection)
-        await _rehearse(self._settings.bind or "127.0.0.1", port)
+        await _knock(self._settings.bind or "127.0.0.1", port)
+        rehearse(self._worker)
         self._open = True
         log("listening", pod=self._settings.pod, port=port, healthPort=health_port)
 
@@ -243,13 +245,11 @@ def _reject(stream: FrameStream, refusal: Refusal) -> None:
     stream.end_with(encode({"type": "rejected", "code": refusal.code, "message": refusal.message, **state}))
 
 
-async def _rehearse(host: str, port: int) -> None:
-    """Knock at our own port with a wrong token: the first pass through the code of a claim is the slow one."""
-    limits = dict.fromkeys([*RUN_BOUNDS, *PROCESS_BOUNDS], 1)
-    frame = {"type": "start", "version": VERSION, "token": "rehearsal", "job": "rehearsal", "code": "", "params": {}, "limits": limits}
+async def _knock(host: str, port: int) -> None:
+    """Come to our own port with a wrong token: the part of the rehearsal that needs a connection."""
     try:
         reader, writer = await asyncio.open_connection(host, port)
-        writer.write(encode(frame))
+        writer.write(encode(START))
         await reader.read()
         writer.close()
     except OSError as error:

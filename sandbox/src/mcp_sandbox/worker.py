@@ -126,8 +126,8 @@ def _worker_main(sock: socket.socket, stdout: int, stderr: int, workdir: str) ->
         _close_all_but(sock.fileno())
         os.chdir(workdir)
         threading.stack_size(THREAD_STACK_BYTES)
+        _rehearse()
         channel = CallChannel(sock)
-        _rehearse(channel)
         channel.send(encode({"type": "ready"}))
         _serve(channel)
         status = 0
@@ -144,9 +144,7 @@ def _serve(channel: CallChannel) -> None:
     processes = ProcessLimits(**terms["processes"])
     os.nice(JOB_NICENESS)
     limit_job(processes, terms["life_seconds"])
-    namespace = _main_module()
-    here = pathlib.Path.cwd()
-    namespace.update(files=here / inbox.FOLDER, artifacts=here / outbox.FOLDER)
+    namespace = _namespace()
     # Without a session nobody sends a second one. This waits all the same: taking its memory down would take the processor from its own result.
     while _run_one(frame["run"], channel, namespace, processes.memory_bytes):
         frame = channel.next_run()
@@ -171,10 +169,12 @@ def _request_of(fields: dict[str, Any]) -> RunRequest:
     return RunRequest(**{**fields, "limits": RunLimits(**fields["limits"])})
 
 
-def _main_module() -> dict[str, Any]:
-    """The namespace of a fresh `__main__`: dataclasses and type hints of the job look themselves up there."""
+def _namespace() -> dict[str, Any]:
+    """That of a fresh `__main__`, where dataclasses and type hints of the job look themselves up, with the job's folders."""
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
+    here = pathlib.Path.cwd()
+    vars(module).update(files=here / inbox.FOLDER, artifacts=here / outbox.FOLDER)
     return vars(module)
 
 
@@ -186,11 +186,15 @@ def _result_frame(number: int, report: Report) -> bytes:
         return encode({**head, "ok": False, "error": {"kind": "result_not_json", "message": str(error)[:1000], "traceback": ""}})
 
 
-def _rehearse(channel: CallChannel) -> None:
-    """Run an inert job once: the first pass through the compiler, the JSON encoder and the traceback formatter is the slow one."""
+def _rehearse() -> None:
+    """Have an inert job come, run and be reported: the first pass through the decoder, the compiler and the traceback formatter is the slow one."""
     limits = RunLimits(timeout_seconds=1, max_calls=0, max_output_bytes=0, max_result_bytes=1000)
-    for code in (REHEARSAL, "1+1"):
-        run(RunRequest(number=1, code=code, params={}, limits=limits), channel, _main_module(), memory_bytes=0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        channel = CallChannel(theirs)
+        for code in (REHEARSAL, "1+1"):
+            ours.sendall(run_frame(RunRequest(number=1, code=code, params={}, limits=limits)))
+            _run_one(channel.receive()["run"], channel, _namespace(), memory_bytes=0)
 
 
 def _connect_standard_streams(stdout: int, stderr: int) -> None:

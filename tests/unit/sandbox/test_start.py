@@ -102,8 +102,8 @@ def test_a_pod_that_can_get_out_lets_nobody_in(start: Start, reserved: tuple[int
 
 def test_an_agent_that_rehearses_yet_takes_no_job(start: Start, reserved: tuple[int, int]) -> None:
     slow = "import asyncio, sys\nimport mcp_sandbox.agent as a\nimport mcp_sandbox.__main__ as m\n"
-    slow += 'async def rehearse(*_):\n  print(\'{"event": "waiting"}\', file=sys.stderr, flush=True)\n  await asyncio.sleep(1)\n'
-    slow += "a._rehearse = rehearse\nsys.exit(m.main())"
+    slow += 'async def knock(*_):\n  print(\'{"event": "waiting"}\', file=sys.stderr, flush=True)\n  await asyncio.sleep(1)\n'
+    slow += "a._knock = knock\nsys.exit(m.main())"
     agent = start(warm=False, program=slow, MCP_SANDBOX_PORT=str(reserved[0]), MCP_SANDBOX_HEALTH_PORT=str(reserved[1]))
     agent.port, agent.health_port = reserved
     assert agent.ready() == (503, "warming up")

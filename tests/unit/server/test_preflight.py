@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from tests.unit.server.catalogues import snapshot, tool
 
 from mcp_optimizer.preflight.checks import Checks
+from mcp_optimizer.preflight.known import MAX_KEPT, MAX_PROGRAMS, Known
 from mcp_optimizer.preflight.preflight import Preflight, PreflightFailure
 from mcp_optimizer.preflight.reader import MAX_CODE, Reader
 from mcp_optimizer.preflight.reading import read
@@ -206,7 +207,7 @@ async def test_a_reader_that_takes_too_long_is_replaced_and_what_it_read_passes(
     assert child is not None
     child.kill()
     child.wait()
-    assert await reader.read("1") is None and await reader.read("1") == {"uses": []}
+    assert await reader.read("2") is None and await reader.read("2") == {"uses": []}
     await reader.close()
     assert child.wait() == -9
 
@@ -221,6 +222,31 @@ async def test_a_request_that_is_cancelled_leaves_no_answer_to_the_next_one(monk
     await asyncio.gather(reading, return_exceptions=True)
     assert await reader.read("return") == read("return")
     await reader.close()
+
+
+async def test_a_program_that_was_read_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_optimizer.preflight.reader.SECONDS", 30.0)
+    monkeypatch.setattr("mcp_optimizer.preflight.reader.TURN_SECONDS", 30.0)
+    reader, asked = Reader(), []
+    ask = reader._ask
+    monkeypatch.setattr(reader, "_ask", lambda code: asked.append(code) or ask(code))
+    answers = await asyncio.gather(*(reader.read(code) for code in ["call('a.b')", "call('a.c')"] * 5))
+    assert asked == ["call('a.b')", "call('a.c')"]
+    assert answers == [read("call('a.b')"), read("call('a.c')")] * 5
+    answers[0]["uses"].clear()  # whoever has an answer may do with it what they like
+    assert await reader.read("call('a.b')") == read("call('a.b')")
+    await reader.close()
+
+
+def test_what_is_known_has_an_end() -> None:
+    known = Known()
+    known.keep("long", b"x" * (MAX_KEPT + 1))
+    assert known.get("long") is None
+    for number in range(MAX_PROGRAMS):
+        known.keep(str(number), b"%d" % number)
+    assert known.get("0") == b"0"
+    known.keep("\ud800", b"one more")
+    assert (known.get("0"), known.get("1"), known.get("\ud800")) == (b"0", None, b"one more")
 
 
 def test_both_images_have_the_same_python() -> None:
