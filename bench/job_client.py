@@ -50,7 +50,21 @@ async def run(line: dict[str, Any]) -> list[dict[str, Any]]:
     if not every:
         await asyncio.gather(*(event.wait() for event in ready))
     go.set()
-    return list(await asyncio.gather(*tasks))
+    # Replies are looked into when all are there: who parses one reads the next one late.
+    return [finished(answer) for answer in await asyncio.gather(*tasks)]
+
+
+def finished(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer with what its reply says."""
+    reply = answer.pop("reply", None)
+    try:
+        return answer if reply is None else {**answer, **outcome(reply.decode())}
+    except (ValueError, KeyError) as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    return {"ms": 0.0, "ok": False, "text": f"{type(error).__name__}: {error}"}
 
 
 async def _job(
@@ -69,11 +83,11 @@ async def _job(
         if leave:
             await asyncio.sleep(leave)
             return {"left": time.time()}
-        text = (await asyncio.wait_for(_reply(reader), SECONDS)).decode()
-        milliseconds = (time.perf_counter() - started) * 1000
-        return {"ms": milliseconds, **outcome(text)}
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        return {"ms": 0.0, "ok": False, "text": f"{type(error).__name__}: {error}"}
+        async with asyncio.timeout(SECONDS):
+            reply = await _reply(reader)
+        return {"ms": (time.perf_counter() - started) * 1000, "reply": reply}
+    except (OSError, ValueError, EOFError) as error:
+        return _failed(error)
     finally:
         ready.set()
         if writer is not None:

@@ -1,5 +1,6 @@
 """Jobs on warm sandbox Pods through the public endpoint of an MCPOptimizer on a cluster: one at a time, in bursts, without a break, cold."""
 
+import itertools
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -13,6 +14,7 @@ from bench.sandbox_node import CpuShare, audit_position, cpu_share, stage_means,
 REHEARSALS = 3
 EMPTY = "1+1"
 TWENTY_CALLS = 'for n in range(20): call("echo.echo", text="x")'
+_numbers = itertools.count()
 REST_SECONDS = 0.75
 """Without a change of any Pod of the pool: the last job's is gone, its replacement warm."""
 
@@ -55,18 +57,32 @@ def series(target: Target, jobs: int, code: str, *, rest: bool = True) -> Series
     return Series(times, refills, server, each, cpu)
 
 
-def burst(target: Target, jobs: int, code: str = EMPTY) -> list[float]:
-    """Milliseconds of jobs that all begin at once, on a pool that has a warm Pod for each."""
+def fresh(code: str) -> dict[str, str]:
+    """Arguments of a job whose program the server has not seen before: it knows those that it has looked at lately."""
+    return {"code": f"{code}\n# {next(_numbers)}"}
+
+
+def burst(target: Target, jobs: int, *, mixed: bool = False) -> list[float]:
+    """Milliseconds of jobs that all begin at once, on a pool that has a warm Pod for each: of one program, or each of its own."""
     with watched(target) as pool, job_client_of(target) as client:
         pool.wait_for_warm(jobs)
-        client.times(target.url, [{"code": code}])
+        client.times(target.url, [{"code": EMPTY}])
         pool.wait_for_warm(jobs)
         pool.wait_until_still()
         with cpu_share() as cpu:
-            times = client.times(target.url, [{"code": code}] * jobs)
+            times = client.times(target.url, [fresh(EMPTY) if mixed else {"code": EMPTY} for _ in range(jobs)])
     per_job = cpu.core_seconds / jobs * 1000
     print(f"    {jobs} at once: {summary(times)}; machine {cpu.share:.0%} busy, {per_job:.0f} ms of a core per job", flush=True)
     return times
+
+
+def bursts(target: Target, jobs: int, rounds: int, *, mixed: bool = False) -> list[float]:
+    """`burst`, again and again, and of the rounds the middle one by p50.
+
+    Every ten seconds the container runtime measures all Pods of the node, and a round that meets it is one of that.
+    """
+    measured = sorted((burst(target, jobs, mixed=mixed) for _ in range(rounds)), key=lambda times: percentile(times, 50))
+    return measured[rounds // 2]
 
 
 def sustained(target: Target, seconds: float, workers: int) -> float:
@@ -114,5 +130,5 @@ def watched(target: Target) -> AbstractContextManager[PoolWatch]:
 def _one(client: JobClient, target: Target, pool: PoolWatch, code: str) -> tuple[float, float]:
     """One job: its milliseconds, and the seconds from its start until a new Pod was warm."""
     known, started = pool.known(), time.monotonic()
-    (milliseconds,) = client.times(target.url, [{"code": code}])
+    (milliseconds,) = client.times(target.url, [fresh(code)])
     return milliseconds, pool.wait_for_new(known) - started

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import job_client
+from bench import job_client, sandbox_cluster
 from bench.figures import line, percentile
 from bench.job_client import outcome
 from bench.pool_watch import PoolWatch
@@ -152,3 +152,16 @@ async def test_a_client_that_leaves_says_when_and_takes_its_connection_with_it()
 async def test_a_job_that_reaches_nobody_is_a_failed_job() -> None:
     (answer,) = await job_client.run({"url": "http://127.0.0.1:1/mcp", "jobs": [{"code": "1"}]})
     assert not answer["ok"] and "ConnectionRefusedError" in answer["text"]
+
+
+def test_a_measured_job_is_one_that_the_server_has_not_looked_at() -> None:
+    programs = [sandbox_cluster.fresh("1+1")["code"] for _ in range(3)]
+    assert len(set(programs)) == 3
+    assert all(eval(program) == 2 for program in programs)
+
+
+def test_of_several_bursts_the_middle_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = iter([[9.0, 9.0], [1.0, 30.0], [5.0, 6.0]])
+    monkeypatch.setattr(sandbox_cluster, "burst", lambda target, jobs, *, mixed: next(rounds))
+    target = Target("n", "o", "kubeconfig", Path("audit.log"), None)
+    assert sandbox_cluster.bursts(target, 2, 3) == [5.0, 6.0]
