@@ -1,6 +1,7 @@
 """Jobs on warm sandbox Pods through the public endpoint of an MCPOptimizer on a cluster: one at a time, in bursts, without a break, cold."""
 
 import itertools
+import secrets
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ REHEARSALS = 3
 EMPTY = "1+1"
 TWENTY_CALLS = 'for n in range(20): call("echo.echo", text="x")'
 _numbers = itertools.count()
+_run = secrets.token_hex(4)
 REST_SECONDS = 0.75
 """Without a change of any Pod of the pool: the last job's is gone, its replacement warm."""
 
@@ -59,7 +61,7 @@ def series(target: Target, jobs: int, code: str, *, rest: bool = True) -> Series
 
 def fresh(code: str) -> dict[str, str]:
     """Arguments of a job whose program the server has not seen before: it knows those that it has looked at lately."""
-    return {"code": f"{code}\n# {next(_numbers)}"}
+    return {"code": f"{code}\n# {_run} {next(_numbers)}"}
 
 
 def burst(target: Target, jobs: int, *, mixed: bool = False) -> list[float]:

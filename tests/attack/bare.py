@@ -1,6 +1,7 @@
 """A sandbox Pod from the operator's own builder, with walls taken away, and the job protocol spoken to it directly."""
 
 import asyncio
+import contextlib
 import math
 import secrets
 from dataclasses import replace
@@ -27,6 +28,8 @@ UNSELECTED = "open"
 PATIENCE_SECONDS = 8.0
 """How long after a job's deadline nothing has to have come before the job counts as one that no deadline ends."""
 WARM_SECONDS = 90.0
+END_SECONDS = 5.0
+"""Between the end of a connection and what the kubelet says of its Pod."""
 
 
 class Bare:
@@ -95,7 +98,7 @@ class Bare:
             await asyncio.to_thread(kubectl, *words)
 
     async def _to_its_end(self, name: str, link: Frames, answer: Answer | None, seconds: float) -> Outcome:
-        """The conversation, with the Pod's own end where that cut it short, as the server has it."""
+        """The conversation, with the Pod's own end where that cut it short."""
         vigil = asyncio.create_task(self._hang_up_after_the_end(name, link))
         try:
             outcome = await conversation(link, answer, seconds)
@@ -103,9 +106,10 @@ class Bare:
             vigil.cancel()
         if outcome.kind != "lost":
             return outcome
-        await self.stage.watch.until(f"{name} has ended", lambda: ended(self._pod(name)))
+        with contextlib.suppress(AssertionError):
+            await self.stage.watch.until(f"{name} has ended", lambda: ended(self._pod(name)), seconds=END_SECONDS)
         found = parse(self._pod(name) or {})
-        end = found.end if found is not None else DELETED
+        end = (found.end or "still there") if found is not None else DELETED
         return replace(outcome, kind="memory" if end.startswith("OOMKilled") else "lost", message=f"{outcome.message} (Pod {name}: {end})")
 
     async def _hang_up_after_the_end(self, name: str, link: Frames) -> None:

@@ -39,8 +39,8 @@ for pid in {1, agent}:
             found.append(f"{name} of {pid}")
             # Let go of it, which only works where it stands: the next signal would stop it for ever.
             if name == "PTRACE_SEIZE": libc.ptrace(PTRACE_INTERRUPT, pid, 0, 0)
-            os.waitpid(pid, WALL)
-            libc.ptrace(PTRACE_DETACH, pid, 0, 0)
+            stopped = os.WSTOPSIG(os.waitpid(pid, WALL)[1])
+            libc.ptrace(PTRACE_DETACH, pid, 0, stopped if stopped not in (signal.SIGTRAP, signal.SIGSTOP) else 0)
             break
     here = ctypes.create_string_buffer(8)
     ours, theirs = struct.pack("PN", ctypes.addressof(here), 8), struct.pack("PN", 0x400000, 8)

@@ -1,5 +1,6 @@
 """What the sandbox benchmark computes from what it saw."""
 
+import ast
 import asyncio
 import json
 import math
@@ -157,7 +158,7 @@ async def test_a_job_that_reaches_nobody_is_a_failed_job() -> None:
 def test_a_measured_job_is_one_that_the_server_has_not_looked_at() -> None:
     programs = [sandbox_cluster.fresh("1+1")["code"] for _ in range(3)]
     assert len(set(programs)) == 3
-    assert all(eval(program) == 2 for program in programs)
+    assert {ast.dump(ast.parse(program)) for program in programs} == {ast.dump(ast.parse("1+1"))}
 
 
 def test_of_several_bursts_the_middle_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from tests.unit.server.catalogues import snapshot, tool
 
 from mcp_optimizer.preflight.checks import Checks
-from mcp_optimizer.preflight.known import MAX_KEPT, MAX_PROGRAMS, Known
+from mcp_optimizer.preflight.known import MAX_KEPT, MAX_PROGRAMS, Known, key_of
 from mcp_optimizer.preflight.preflight import Preflight, PreflightFailure
 from mcp_optimizer.preflight.reader import MAX_CODE, Reader
 from mcp_optimizer.preflight.reading import read
@@ -239,14 +239,25 @@ async def test_a_program_that_was_read_is_known(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_known_has_an_end() -> None:
-    known = Known()
-    known.keep("long", b"x" * (MAX_KEPT + 1))
-    assert known.get("long") is None
-    for number in range(MAX_PROGRAMS):
-        known.keep(str(number), b"%d" % number)
-    assert known.get("0") == b"0"
-    known.keep("\ud800", b"one more")
-    assert (known.get("0"), known.get("1"), known.get("\ud800")) == (b"0", None, b"one more")
+    known, keys = Known(), [key_of(str(number)) for number in range(MAX_PROGRAMS)]
+    known.keep(key_of("long"), b"x" * (MAX_KEPT + 1))
+    assert known.get(key_of("long")) is None
+    for key in keys:
+        known.keep(key, key)
+    assert known.get(keys[0]) == keys[0]
+    surrogate = key_of("\ud800")
+    known.keep(surrogate, b"one more")
+    assert (known.get(keys[0]), known.get(keys[1]), known.get(surrogate)) == (keys[0], None, b"one more")
+
+
+async def test_a_reader_that_ran_out_of_memory_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, answers = Reader(), iter([b"{}", b'{"uses": []}'])
+
+    async def ask(code: str) -> bytes:
+        return next(answers)
+
+    monkeypatch.setattr(reader, "_ask", ask)
+    assert [await reader.read("1") for _ in range(3)] == [{}, {"uses": []}, {"uses": []}]
 
 
 def test_both_images_have_the_same_python() -> None:

@@ -15,21 +15,21 @@ class Known:
     def __init__(self) -> None:
         self._answers: OrderedDict[bytes, bytes] = OrderedDict()
 
-    def get(self, code: str) -> bytes | None:
+    def get(self, key: bytes) -> bytes | None:
         """The answer that was kept."""
-        key = _key(code)
         if key in self._answers:
             self._answers.move_to_end(key)
         return self._answers.get(key)
 
-    def keep(self, code: str, answer: bytes) -> None:
+    def keep(self, key: bytes, answer: bytes) -> None:
         """For the next time, unless it is a long one."""
         if len(answer) > MAX_KEPT:
             return
-        self._answers[_key(code)] = answer
+        self._answers[key] = answer
         if len(self._answers) > MAX_PROGRAMS:
             self._answers.popitem(last=False)
 
 
-def _key(code: str) -> bytes:
+def key_of(code: str) -> bytes:
+    """What a program is known by."""
     return sha256(code.encode("utf-8", "surrogatepass")).digest()

@@ -10,7 +10,7 @@ import sys
 from typing import Any, Final
 
 from .child import HEADER
-from .known import Known
+from .known import Known, key_of
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,8 @@ class Reader:
         """What `reading.read` says; None when it was not read: too large, or not in time."""
         if len(code) > MAX_CODE:
             return None
-        if (known := self._known.get(code)) is not None:
+        key = key_of(code)
+        if (known := self._known.get(key)) is not None:
             return dict(json.loads(known))
         try:
             await asyncio.wait_for(self._turn.acquire(), TURN_SECONDS)
@@ -46,10 +47,12 @@ class Reader:
         try:
             async with asyncio.timeout(SECONDS):
                 # Of a burst the first one asks for all.
-                answer = self._known.get(code) or await self._ask(code)
-            self._known.keep(code, answer)
-            return dict(json.loads(answer))
-        except (TimeoutError, OSError, EOFError, ValueError) as error:
+                answer = self._known.get(key) or await self._ask(code)
+            found = dict(json.loads(answer))
+            if found:  # nothing is what a reader short of memory says
+                self._known.keep(key, answer)
+            return found
+        except (TimeoutError, OSError, EOFError, ValueError, TypeError) as error:
             log.warning("code was not read before it ran", extra={"why": type(error).__name__})
             return None
         finally:
@@ -76,8 +79,6 @@ class Reader:
             if length > MAX_ANSWER:
                 raise ValueError(f"an answer of {length} bytes")
             answer = await reader.readexactly(length)
-            if not isinstance(json.loads(answer), dict):
-                raise ValueError("an answer of another form")
             whole = True
             return answer
         finally:
